@@ -1,0 +1,85 @@
+// Package protocol owns the words that clients and rooms exchange: the
+// dialect-independent Message, the dialects that turn frames into messages and
+// back, the limits of what a frame may hold, and the one table of close
+// reasons.
+//
+// It holds no state and starts no goroutine; every function may be called from
+// any goroutine. It knows no sockets (a frame is a byte slice) and no documents
+// (an update is a byte slice that package crdt judges).
+//
+// Decoders take untrusted bytes: they are strict (no trailing bytes, canonical
+// varints, limits before anything else), never panic, never allocate from a
+// number on the wire, and what they return aliases the frame. Encoders append
+// to a slice of the caller.
+package protocol
+
+// Kind tells what a Message asks for or carries.
+type Kind uint8
+
+// The kinds of message. The zero Kind is a message that asks for nothing.
+const (
+	// Ignored is a well-formed frame of a type that the dialect does not act
+	// on; rooms skip it without punishment.
+	Ignored Kind = iota
+	// SyncStep1 carries a state vector; the answer is a SyncStep2.
+	SyncStep1
+	// SyncStep2 carries the update that a SyncStep1 asked for.
+	SyncStep2
+	// Update carries a document update.
+	Update
+	// Awareness carries an awareness update of y-protocols.
+	Awareness
+	// QueryAwareness has no data; the answer is an Awareness of everybody.
+	QueryAwareness
+	// SaveMarker carries opaque bytes that come back once everything that the
+	// sender sent before them is durable.
+	SaveMarker
+	// Denied carries a reason as text (UTF-8): something was refused.
+	Denied
+)
+
+// String returns the kind's name in lower case, for logs and metrics.
+func (k Kind) String() string {
+	switch k {
+	case Ignored:
+		return "ignored"
+	case SyncStep1:
+		return "sync step 1"
+	case SyncStep2:
+		return "sync step 2"
+	case Update:
+		return "update"
+	case Awareness:
+		return "awareness"
+	case QueryAwareness:
+		return "query awareness"
+	case SaveMarker:
+		return "save marker"
+	case Denied:
+		return "denied"
+	}
+	return "unknown"
+}
+
+// Writes reports whether a message of this kind asks to change the document.
+// It is the whole of what a read-only peer may not send.
+func (k Kind) Writes() bool { return k == SyncStep2 || k == Update }
+
+// Message is one message of any dialect. A decoded message's Data aliases the
+// frame it was read from.
+type Message struct {
+	Kind Kind
+	Data []byte // what the kind says; nil where it carries nothing
+}
+
+// Dialect reads and writes the frames of one browser or native protocol. Its
+// implementations are comparable values: two equal dialects write equal frames,
+// so that a room encodes a broadcast once per distinct value.
+type Dialect interface {
+	// Decode reads one frame. The result aliases frame. Every error is a
+	// *CloseError that says how the connection ends.
+	Decode(frame []byte, l Limits) (Message, error)
+	// Append appends the frame of m to dst and returns it. Ignored messages
+	// have no frame: dst comes back as it was.
+	Append(dst []byte, m Message) []byte
+}

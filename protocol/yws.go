@@ -1,0 +1,110 @@
+package protocol
+
+import "weft/crdt/lib0"
+
+// Message types of y-websocket (src/y-websocket.js 3.1.0). A frame is one
+// message: varUint type, then the body drawn here.
+const (
+	ywsSync           = 0   // varUint sync kind, varUint8Array state vector or update
+	ywsAwareness      = 1   // varUint8Array awareness update
+	ywsAuth           = 2   // varUint 0 (permission denied), varString reason
+	ywsQueryAwareness = 3   // nothing
+	ywsSaveMarker     = 102 // varUint8Array marker; an extension that y-sweet introduced
+)
+
+// Kinds of sync message (y-protocols/sync.js 1.0.7).
+const (
+	ywsSyncStep1 = 0
+	ywsSyncStep2 = 1
+	ywsUpdate    = 2
+)
+
+// ywsDenied is the only auth message (y-protocols/auth.js 1.0.7).
+const ywsDenied = 0
+
+// YWebsocket is the dialect of the y-websocket provider, with the save marker
+// of y-sweet. Updates are encoded as Yjs update v1.
+type YWebsocket struct{}
+
+// Decode reads one frame as Dialect says. A message type that y-websocket does
+// not know is Ignored, as its reference server does; everything else that is
+// not exactly one message ends the connection with Malformed, and a frame over
+// a limit with TooLarge.
+func (YWebsocket) Decode(frame []byte, l Limits) (Message, error) {
+	l = l.WithDefaults()
+	if len(frame) > l.Message {
+		return Message{}, TooLarge.Closef("frame of %d bytes, at most %d", len(frame), l.Message)
+	}
+	d := lib0.NewDecoder(frame)
+	m, limit := decodeYWS(&d, l)
+	switch {
+	case d.Err() != nil:
+		return Message{}, malformed("frame", d.Err())
+	case m.Kind == Ignored:
+		return m, nil
+	case d.Len() > 0:
+		return Message{}, Malformed.Closef("%d bytes after the %v message", d.Len(), m.Kind)
+	case len(m.Data) > limit:
+		return Message{}, TooLarge.Closef("%v of %d bytes, at most %d", m.Kind, len(m.Data), limit)
+	}
+	return m, nil
+}
+
+// decodeYWS reads one message and the limit of its data; the decoder holds the error.
+func decodeYWS(d *lib0.Decoder, l Limits) (m Message, limit int) {
+	switch t := d.Uint(); {
+	case d.Err() != nil:
+	case t == ywsSync:
+		return decodeSync(d), l.Message
+	case t == ywsAwareness:
+		return Message{Awareness, d.Bytes()}, l.Awareness
+	case t == ywsAuth:
+		if kind := d.Uint(); kind != ywsDenied {
+			return Message{}, 0 // no auth message that a server could act on
+		}
+		return Message{Denied, d.String()}, l.Message
+	case t == ywsQueryAwareness:
+		return Message{Kind: QueryAwareness}, 0
+	case t == ywsSaveMarker:
+		return Message{SaveMarker, d.Bytes()}, l.Marker
+	}
+	return Message{}, 0
+}
+
+// decodeSync reads a message of y-protocols/sync, which the dialects share.
+func decodeSync(d *lib0.Decoder) Message {
+	switch kind := d.Uint(); {
+	case d.Err() != nil:
+		return Message{}
+	case kind == ywsSyncStep1:
+		return Message{SyncStep1, d.Bytes()}
+	case kind == ywsSyncStep2:
+		return Message{SyncStep2, d.Bytes()}
+	case kind == ywsUpdate:
+		return Message{Update, d.Bytes()}
+	}
+	d.Fail(errSyncKind)
+	return Message{}
+}
+
+// Append appends the frame of m to dst as Dialect says.
+func (YWebsocket) Append(dst []byte, m Message) []byte {
+	switch m.Kind {
+	case SyncStep1:
+		return lib0.AppendBytes(append(dst, ywsSync, ywsSyncStep1), m.Data)
+	case SyncStep2:
+		return lib0.AppendBytes(append(dst, ywsSync, ywsSyncStep2), m.Data)
+	case Update:
+		return lib0.AppendBytes(append(dst, ywsSync, ywsUpdate), m.Data)
+	case Awareness:
+		return lib0.AppendBytes(append(dst, ywsAwareness), m.Data)
+	case QueryAwareness:
+		return append(dst, ywsQueryAwareness)
+	case SaveMarker:
+		return lib0.AppendBytes(append(dst, ywsSaveMarker), m.Data)
+	case Denied:
+		return lib0.AppendBytes(append(dst, ywsAuth, ywsDenied), m.Data)
+	case Ignored:
+	}
+	return dst
+}
