@@ -1,0 +1,73 @@
+// The room page: one document, two editors, the people in it.
+
+import './styles/base.css'
+import './styles/room.css'
+import './styles/editors.css'
+import { codeEditor } from './editors/code'
+import { goToPerson } from './editors/goto'
+import { languageMenu } from './editors/language-menu'
+import { richEditor } from './editors/rich'
+import { fillToolbar } from './editors/toolbar'
+import { loadIdentity } from './identity'
+import { nameFromPath, nameProblem, roomPath } from './rooms/name'
+import { rememberRoom } from './rooms/recent'
+import { openRoom, type Session } from './session/session'
+import { appearanceButton } from './ui/appearance'
+import { showPeople } from './ui/avatars'
+import { copyButton } from './ui/copy'
+import { byId } from './ui/dom'
+import { showProfile } from './ui/profile'
+import { showStatus } from './ui/status'
+import { layoutButtons } from './ui/view'
+
+declare global {
+  interface Window {
+    /** For tests and the curious: the live objects of this page. */
+    __weft?: Pick<Session, 'doc' | 'provider' | 'saved' | 'connection' | 'keepsCopy'>
+  }
+}
+
+start()
+
+function start(): void {
+  appearanceButton(byId<HTMLButtonElement>('appearance'))
+  const room = nameFromPath(location.pathname.replace(/\/+$/, ''))
+  const problem = room === null ? 'This link is damaged.' : nameProblem(room)
+  if (room === null || problem !== null) showProblem(problem ?? '')
+  else visit(room)
+}
+
+function visit(room: string): void {
+  // One room, one address: also after a link with a trailing slash or needless escapes.
+  history.replaceState(history.state, '', roomPath(room) + location.search + location.hash)
+  document.title = `${room} · Weft`
+  byId('room-name').textContent = room
+  byId('room-name').title = room
+  rememberRoom(room)
+
+  const identity = loadIdentity()
+  const session = openRoom(room, identity)
+  const { doc, provider } = session
+  window.__weft = { doc, provider, saved: session.saved, connection: session.connection, keepsCopy: session.keepsCopy }
+
+  const rich = richEditor(byId('document-editor'), doc, provider.awareness)
+  fillToolbar(byId('document-toolbar'), rich)
+  const code = codeEditor(byId('code-editor'), doc.getText('codemirror'), provider.awareness)
+  languageMenu(byId<HTMLSelectElement>('language'), doc, code)
+
+  const reveal = layoutButtons()
+  showStatus(session)
+  showPeople(session, goToPerson(doc, provider.awareness, code, rich, reveal))
+  showProfile(identity, session.announce)
+  copyButton(byId<HTMLButtonElement>('share'), 'the link to this room', () => location.origin + roomPath(room))
+}
+
+function showProblem(problem: string): void {
+  document.body.dataset.problem = ''
+  byId('room-name').textContent = 'No such room'
+  byId('notice').hidden = false
+  byId('notice-text').textContent = problem
+  const action = byId<HTMLButtonElement>('notice-action')
+  action.textContent = 'All rooms'
+  action.onclick = () => location.assign('/')
+}

@@ -1,0 +1,58 @@
+// One visit to a room: the document, its link to the server and its copy in this browser.
+
+import { IndexeddbPersistence } from 'y-indexeddb'
+import { WebsocketProvider } from 'y-websocket'
+import * as Y from 'yjs'
+import type { Identity } from '../identity'
+import { encodeName } from '../rooms/name'
+import { serverAddress } from './address'
+import { Connection } from './connection'
+import { Ledger } from './ledger'
+import { SaveTracker } from './saved'
+
+/** Everything that the page shows of a room. */
+export interface Session {
+  room: string
+  doc: Y.Doc
+  provider: WebsocketProvider
+  connection: Connection
+  saved: SaveTracker
+  /** Resolves when the browser's copy has been read; false if this browser keeps none. */
+  keepsCopy: Promise<boolean>
+  /** Shows this person to the others. */
+  announce(identity: Identity): void
+}
+
+/** Opens a room. The session lives as long as the page. */
+export function openRoom(room: string, identity: Identity): Session {
+  const doc = new Y.Doc()
+  // Tabs of one browser meet on the server, like everybody else: one way for a change to travel, one order.
+  const provider = new WebsocketProvider(serverAddress(), encodeName(room), doc, { disableBc: true })
+  const saved = new SaveTracker(doc, provider, new Ledger(room))
+  const announce = (who: Identity) => provider.awareness.setLocalStateField('user', { ...who })
+  announce(identity)
+  const keepsCopy = keepCopy(doc, room).finally(() => saved.localCopyLoaded())
+  return { room, doc, provider, connection: new Connection(provider), saved, keepsCopy, announce }
+}
+
+async function keepCopy(doc: Y.Doc, room: string): Promise<boolean> {
+  if (!(await databaseWorks())) return false
+  await new IndexeddbPersistence('weft:' + room, doc).whenSynced
+  return true
+}
+
+// Some browsers forbid databases in private windows. The persistence would then wait for ever.
+function databaseWorks(): Promise<boolean> {
+  return new Promise((done) => {
+    try {
+      const request = indexedDB.open('weft-probe')
+      request.onerror = () => done(false)
+      request.onsuccess = () => {
+        request.result.close()
+        done(true)
+      }
+    } catch {
+      done(false)
+    }
+  })
+}

@@ -1,0 +1,73 @@
+// The landing page's two lists: rooms visited from this browser, and rooms on the server.
+
+import { type LiveRoom, liveRooms } from '../rooms/live'
+import { roomPath } from '../rooms/name'
+import { forgetRoom, recentRooms, type Visit } from '../rooms/recent'
+import { ago, size } from './amounts'
+import { byId, make, makeButton } from './dom'
+import { icon } from './icons'
+
+const REFRESH_MS = 4000
+const LISTED = 12
+
+/** Shows the visited rooms; each can be taken off the list. */
+export function showRecentRooms(): void {
+  const visits = recentRooms()
+  byId('recent').hidden = visits.length === 0
+  byId('recent-list').replaceChildren(...visits.map(recentEntry))
+}
+
+/** Shows the server's rooms and keeps them fresh while the page can be seen. */
+export function showLiveRooms(): void {
+  let asking: AbortController | null = null
+  const refresh = async () => {
+    if (document.hidden || asking !== null) return
+    asking = new AbortController()
+    try {
+      drawLive(await liveRooms(asking.signal))
+    } catch {
+      drawUnreachable()
+    } finally {
+      asking = null
+    }
+  }
+  setInterval(refresh, REFRESH_MS)
+  document.addEventListener('visibilitychange', refresh)
+  void refresh()
+}
+
+function drawLive(rooms: LiveRoom[]): void {
+  const list = byId('live-list')
+  const note = byId('live-note')
+  list.replaceChildren(...rooms.slice(0, LISTED).map(liveEntry))
+  note.hidden = rooms.length > 0 && rooms.length <= LISTED
+  note.textContent = rooms.length === 0 ? 'No rooms yet. Open the first one.' : `and ${rooms.length - LISTED} more`
+}
+
+function drawUnreachable(): void {
+  byId('live-list').replaceChildren()
+  byId('live-note').hidden = false
+  byId('live-note').textContent = 'The server does not answer.'
+}
+
+function recentEntry({ room, at }: Visit): HTMLElement {
+  const forget = makeButton('quiet', `Remove ${room} from this list`, () => {
+    forgetRoom(room)
+    showRecentRooms()
+  })
+  forget.append(icon('close'))
+  return make('li', '', roomLink(room, ago(at)), forget)
+}
+
+function liveEntry({ name, people, bytes }: LiveRoom): HTMLElement {
+  const parts = [people === 0 ? '' : people === 1 ? '1 person' : `${people} people`, bytes === null ? '' : size(bytes)]
+  const link = roomLink(name, parts.filter((p) => p !== '').join(' · '))
+  link.dataset.people = String(people)
+  return make('li', '', link)
+}
+
+function roomLink(room: string, detail: string): HTMLAnchorElement {
+  const link = make('a', 'room', make('span', 'room-name', room), make('span', 'room-detail', detail))
+  link.href = roomPath(room)
+  return link
+}

@@ -1,0 +1,90 @@
+// The status button and its panel: the link to the server, and whether all is saved.
+
+import type { Connection, LinkState } from '../session/connection'
+import type { SaveState } from '../session/saved'
+import type { Session } from '../session/session'
+import { announce, byId } from './dom'
+import { attachPopover } from './popover'
+
+/** Shows a session's link and saved state, and lets the person leave and come back. */
+export function showStatus(session: Session): void {
+  const { connection, saved } = session
+  const button = byId<HTMLButtonElement>('status')
+  const action = byId<HTMLButtonElement>('status-action')
+  attachPopover(button, byId('status-panel'))
+  // Until the browser's copy has been read there is nothing in it that could be lost.
+  let keepsCopy = true
+  let announced: LinkState['state'] = 'connecting'
+  const show = () => {
+    const link = connection.link
+    const state = saved.state
+    button.dataset.link = link.state
+    button.dataset.saved = state.phase
+    byId('status-link').textContent = linkWord(link)
+    byId('status-saved').textContent = savedWord(link, state, keepsCopy)
+    byId('status-explained').textContent = explain(link, state, keepsCopy)
+    action.textContent = link.state === 'offline' ? 'Reconnect now' : 'Work offline'
+    showNotice(link, connection)
+    if (link.state !== announced) announce(linkWord(link))
+    announced = link.state
+  }
+  action.addEventListener('click', () => {
+    if (connection.link.state === 'offline') connection.reconnect()
+    else connection.workOffline()
+  })
+  connection.addEventListener('change', show)
+  saved.addEventListener('change', show)
+  void session.keepsCopy.then((keeps) => {
+    keepsCopy = keeps
+    show()
+  })
+  addEventListener('beforeunload', (event) => {
+    if (!keepsCopy && saved.state.unsaved > 0) event.preventDefault()
+  })
+  show()
+}
+
+function linkWord(link: LinkState): string {
+  return { connecting: 'Connecting…', online: 'Online', offline: 'Offline' }[link.state]
+}
+
+function savedWord(link: LinkState, { phase, unsaved, overdue }: SaveState, keepsCopy: boolean): string {
+  if (phase === 'saved') return 'Saved'
+  if (link.state === 'connecting') return ''
+  if (link.state === 'offline') {
+    if (unsaved === 0) return keepsCopy ? 'edits are kept in this browser' : 'edits are kept in this tab only'
+    return `${count(unsaved)} kept in this ${keepsCopy ? 'browser' : 'tab only'}`
+  }
+  return overdue ? 'Not confirmed yet' : 'Saving…'
+}
+
+function explain(link: LinkState, state: SaveState, keepsCopy: boolean): string {
+  if (link.state === 'offline') {
+    const why = { unreachable: 'The server cannot be reached; this page keeps trying.', chosen: 'You are working offline.', refused: 'The server ended this visit.' }[link.why]
+    const kept = keepsCopy ? 'What you write is kept in this browser and sent when you are back.' : 'This browser keeps no copy: leave this tab open until you are back.'
+    return `${why} ${kept}`
+  }
+  if (state.phase === 'saved') {
+    const took = state.confirmedIn === null ? '' : ` The server confirmed the last of it ${milliseconds(state.confirmedIn)} after it was sent.`
+    return `Everything you wrote is on the server’s disk.${took}`
+  }
+  if (state.overdue) return 'The server has not confirmed your latest changes yet.'
+  return 'Waiting for the server to confirm your latest changes.'
+}
+
+function showNotice(link: LinkState, connection: Connection): void {
+  const notice = byId('notice')
+  const refused = link.state === 'offline' && link.why === 'refused'
+  notice.hidden = !refused
+  if (!refused) return
+  byId('notice-text').textContent = `The server ended this visit: ${link.reason}`
+  byId<HTMLButtonElement>('notice-action').onclick = () => connection.reconnect()
+}
+
+function count(changes: number): string {
+  return changes === 1 ? '1 change' : `${changes.toLocaleString('en')} changes`
+}
+
+function milliseconds(ms: number): string {
+  return ms < 1 ? 'under a millisecond' : `${Math.round(ms)} ms`
+}
