@@ -1,0 +1,209 @@
+package persistence
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// stallRetry is how often a batch that found the disk full is tried again; guessed, well under the 5 s in which acknowledgements
+// must come back.
+const stallRetry = 250 * time.Millisecond
+
+// trimKeys is how many batches at most are removed from the log together with one commit. Removing them costs no fsync of its
+// own then.
+const trimKeys = 64
+
+// runCommitter commits what is queued, one batch after the other, without waiting for more: a batch is what arrived during the
+// last commit. It ends when the queue is shut and empty, or when the store is fenced.
+func (s *Store) runCommitter() {
+	for {
+		g := s.queue.take()
+		switch {
+		case g != nil:
+			s.commitGroup(g)
+		case s.fenced() != nil:
+			s.queue.fail(s.fenced())
+			return
+		default:
+			if s.trimIdle() {
+				continue
+			}
+			select {
+			case <-s.queue.wake:
+			case <-s.stop:
+				if s.queue.queued() == 0 {
+					return
+				}
+			}
+		}
+	}
+}
+
+// commitGroup makes the group durable and tells its owners, or fences the store.
+func (s *Store) commitGroup(g *group) {
+	var stalledAt time.Time
+	for {
+		err := s.fenced()
+		if err == nil {
+			var c Commit
+			if c, err = s.commit(g); err == nil {
+				if !stalledAt.IsZero() {
+					s.resume(stalledAt)
+				}
+				s.queue.finish(g, nil)
+				s.opts.Events.committed(c)
+				return
+			}
+			if !isDiskFull(err) {
+				s.fenceOff(logFile, err)
+				err = s.fenced()
+			}
+		}
+		if errors.Is(err, ErrFenced) {
+			s.queue.finish(g, err)
+			s.queue.fail(err)
+			return
+		}
+		if stalledAt.IsZero() {
+			stalledAt = time.Now()
+			s.stall(err)
+		}
+		if s.stopped() {
+			s.giveUp(g, err)
+			return
+		}
+		s.makeSpace()
+	}
+}
+
+// commit writes the group as the next batch. The same group under the same LSN may be written again after a full disk.
+func (s *Store) commit(g *group) (Commit, error) {
+	start := time.Now()
+	lsn := s.nextLSN()
+	s.value, s.runs = appendBatch(s.value[:0], s.runs[:0], lsn, g)
+	s.dirValue = appendDirectory(s.dirValue[:0], lsn, s.runs)
+	key := binary.BigEndian.AppendUint64(nil, lsn)
+	first := s.logFirst
+	s.limitGrowth()
+	err := guard(func() error {
+		return s.log.Update(func(tx *bolt.Tx) error {
+			batches, directories := tx.Bucket(bucketBatches), tx.Bucket(bucketDirectories)
+			batches.FillPercent, directories.FillPercent = 1, 1
+			if err := batches.Put(key, s.value); err != nil {
+				return err
+			}
+			if err := directories.Put(key, s.dirValue); err != nil {
+				return err
+			}
+			if err := batches.SetSequence(lsn); err != nil {
+				return err
+			}
+			var err error
+			first, err = trimLog(tx, s.logFirst, s.safeFloor.Load())
+			return err
+		})
+	})
+	if err != nil {
+		return Commit{}, err
+	}
+	rooms := len(s.runs)
+	s.mu.Lock()
+	s.idx.last = lsn
+	for _, r := range s.runs {
+		s.idx.add(r)
+	}
+	s.sizes.add(lsn, len(s.value)+len(s.dirValue))
+	s.mu.Unlock()
+	clear(s.runs)
+	s.trimmed(first)
+	c := Commit{LSN: lsn, Rooms: rooms, Records: len(g.refs), Bytes: len(s.value), Took: time.Since(start)}
+	if cap(s.value) > 2*batchBytes {
+		s.value = nil
+	}
+	return c, nil
+}
+
+func (s *Store) nextLSN() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.idx.last + 1
+}
+
+// trimLog removes up to trimKeys batches from first on that are before floor, and returns the first that remains.
+func trimLog(tx *bolt.Tx, first, floor uint64) (uint64, error) {
+	if first >= floor {
+		return first, nil
+	}
+	to := min(floor, first+trimKeys)
+	batches, directories := tx.Bucket(bucketBatches), tx.Bucket(bucketDirectories)
+	var key [8]byte
+	for lsn := first; lsn < to; lsn++ {
+		binary.BigEndian.PutUint64(key[:], lsn)
+		if err := batches.Delete(key[:]); err != nil {
+			return first, err
+		}
+		if err := directories.Delete(key[:]); err != nil {
+			return first, err
+		}
+	}
+	return to, tx.Bucket(bucketNode).Put(keyFloor, binary.BigEndian.AppendUint64(nil, to))
+}
+
+// trimIdle removes batches that are not needed while there is nothing to commit, and tells whether it should be called again.
+func (s *Store) trimIdle() bool {
+	if s.logFirst >= s.safeFloor.Load() || s.fenced() != nil || s.stopped() {
+		return false
+	}
+	first := s.logFirst
+	s.log.MaxSize = 0 // shortening the log may take a few pages first
+	err := guard(func() error {
+		return s.log.Update(func(tx *bolt.Tx) (err error) {
+			first, err = trimLog(tx, s.logFirst, s.safeFloor.Load())
+			return err
+		})
+	})
+	if err != nil {
+		if !isDiskFull(err) {
+			s.fenceOff(logFile, fmt.Errorf("shorten the log: %w", err))
+		}
+		return false
+	}
+	s.trimmed(first)
+	return true
+}
+
+func (s *Store) trimmed(first uint64) {
+	if first == s.logFirst {
+		return
+	}
+	s.logFirst = first
+	s.mu.Lock()
+	s.sizes.trim(first)
+	s.mu.Unlock()
+	if first == s.safeFloor.Load() {
+		s.opts.Events.truncated(first)
+	}
+}
+
+func (s *Store) stopped() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// giveUp answers everything queued, because the store is being closed while the disk is full.
+func (s *Store) giveUp(g *group, err error) {
+	err = fmt.Errorf("%w: %w", ErrDiskFull, err)
+	s.mu.Lock()
+	s.closeErr = err
+	s.mu.Unlock()
+	s.queue.finish(g, err)
+	s.queue.fail(err)
+}

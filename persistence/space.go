@@ -1,0 +1,119 @@
+package persistence
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+const reserveFile = "RESERVE"
+
+// reserve is a file that takes up space in order to be given up when the disk is full: checkpoints can then still be written
+// and the log shortened. It belongs to the committer after construction.
+type reserve struct {
+	path string
+	size int64
+	gone bool
+}
+
+// keep makes the file. Without space, or on a file system that cannot allocate, there is no reserve.
+func (r *reserve) keep() {
+	if r.size <= 0 {
+		return
+	}
+	if fi, err := os.Stat(r.path); err == nil && fi.Size() == r.size {
+		r.gone = false
+		return
+	}
+	if err := r.write(); err != nil {
+		os.Remove(r.path) // a part of a reserve is none
+		r.gone = true
+		return
+	}
+	r.gone = false
+}
+
+func (r *reserve) write() error {
+	f, err := os.OpenFile(r.path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := allocate(f, r.size); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func (r *reserve) giveUp() {
+	if r.size > 0 && !r.gone {
+		os.Remove(r.path) // when it cannot be removed there is no more space: the retry finds out
+		r.gone = true
+	}
+}
+
+// zeros writes size zero bytes, for file systems that cannot allocate.
+func zeros(f *os.File, size int64) error {
+	_, err := io.CopyN(f, zeroReader{}, size)
+	return err
+}
+
+type zeroReader struct{}
+
+func (zeroReader) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// limitGrowth keeps the log from eating the space that the reserve gave up for checkpoints: with less than half of it free, the
+// log must do with the pages it has.
+func (s *Store) limitGrowth() {
+	s.log.MaxSize = 0
+	if !s.reserve.gone || s.reserve.size <= 0 {
+		return
+	}
+	free, err := freeSpace(s.dir)
+	if err != nil {
+		return
+	}
+	if free >= 2*s.reserve.size {
+		s.reserve.keep()
+		return
+	}
+	if free < s.reserve.size/2 {
+		if fi, err := os.Stat(s.log.Path()); err == nil {
+			s.log.MaxSize = int(fi.Size())
+		}
+	}
+}
+
+// stall notes that nothing can be written because the disk is full.
+func (s *Store) stall(cause error) {
+	err := fmt.Errorf("%w: %w", ErrDiskFull, cause)
+	s.mu.Lock()
+	s.stalled = err
+	s.mu.Unlock()
+	s.opts.Events.stalled(err)
+}
+
+func (s *Store) resume(since time.Time) {
+	s.mu.Lock()
+	s.stalled = nil
+	s.mu.Unlock()
+	s.opts.Events.resumed(time.Since(since))
+}
+
+// makeSpace does what can be done about a full disk, then waits until the next try.
+func (s *Store) makeSpace() {
+	s.reserve.giveUp()
+	s.saver.moveFloor()
+	for s.trimIdle() {
+	}
+	t := time.NewTimer(stallRetry)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.stop:
+	}
+}
