@@ -42,6 +42,7 @@ const formatEdits = [
   (a, t) => t.insert(position(a.r, t.length), string(a), values.attributes(a.r, true)),
   (a, t) => t.insertEmbed(position(a.r, t.length), values.embed(a.r), values.attributes(a.r, false)),
   (a, t) => t.insertEmbed(position(a.r, t.length), values.embed(a.r)),
+  (a, t) => a.legacy && a.r.chance(0.3) && t.insertEmbed(position(a.r, t.length), nested(a, 0)),
   (a, t) => t.applyDelta(delta(a, t.length)),
   (a, t) => t.setAttribute(a.r.pick(attributeNames), values.json(a.r, 1, a.astral))
 ]
@@ -76,7 +77,7 @@ const nested = (a, depth = 2) => {
       for (let n = r.below(3); n > 0; n--) m.set(r.pick(keys), values.any(r, 2, a.astral))
       return m
     }
-    case 3: return new Y.Array()
+    case 3: return r.chance(0.5) ? new Y.Array() : new Y.XmlFragment()
     default: {
       const m = new Y.Map()
       m.set('x', nested(a, depth - 1))
@@ -105,7 +106,7 @@ const entries = map => Array.from(map.values()).filter(v => v instanceof Y.Abstr
 // editNested changes a shared type found inside another one.
 const editNested = (a, found) => {
   const t = found.length > 0 ? a.r.pick(found) : undefined
-  if (t instanceof Y.XmlElement || t instanceof Y.XmlText || t instanceof Y.XmlHook) a.r.pick(xmlEdits)(a, t)
+  if (t instanceof Y.XmlFragment || t instanceof Y.XmlText || t instanceof Y.XmlHook) a.r.pick(xmlEdits)(a, t)
   else if (t instanceof Y.Text) a.r.pick(a.r.chance(0.5) ? textEdits : formatEdits)(a, t)
   else if (t instanceof Y.Array) a.r.pick(arrayEdits)(a, t)
   else if (t instanceof Y.Map) a.r.pick(mapEdits)(a, t)
