@@ -1,0 +1,252 @@
+package crdt
+
+import (
+	"cmp"
+	"slices"
+)
+
+// applier carries one message into a document.
+type applier struct {
+	d   *Doc
+	m   *message
+	doc []int32 // place in d.clients of each client of the message, or noClient
+
+	// The sections still to integrate.
+	queue  []int32 // sections by ascending client id; the last is next
+	places []int32 // next block of each section, relative to its first
+	of     []int32 // section of each client of the message, or -1
+	stack  []waiting
+	rest   []int32 // per section: first block left over, or -1
+	left   bool    // something is left over
+	wants  StateVector
+	full   bool // every block was new, nothing was cut or left
+}
+
+// waiting is a block that waits for another client's.
+type waiting struct{ section, block int32 }
+
+// Apply decodes update, checks it whole and makes it part of the document. It
+// keeps no reference to update, but the result may alias it. Applying an
+// update again changes nothing. On an error, which matches ErrInvalid or
+// ErrLimit, the document is as before.
+func (d *Doc) Apply(update []byte, v Version) (Applied, error) {
+	return d.apply(update, v, d.opts.Limits)
+}
+
+// Load applies a state that the caller stored itself. Limits per update are
+// widened to those of a document; everything else is checked as by Apply.
+func (d *Doc) Load(state []byte, v Version) (Applied, error) {
+	return d.apply(state, v, d.opts.Limits.forState())
+}
+
+func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
+	m := &d.msg
+	if err := m.decode(update, v, lim); err != nil {
+		return Applied{}, err
+	}
+	if err := d.checkRoom(m); err != nil {
+		return Applied{}, err
+	}
+	d.begin()
+	a := applier{d: d, m: m, full: true}
+	a.integrateAll()
+	rest := a.leftover()
+	rest.deletes = a.applyDeletes(m.deletes, nil)
+	whole := a.full && !a.left && len(rest.deletes) == 0
+	if d.settlePending(&rest) {
+		whole = false
+	}
+	d.commit(false)
+	return d.applied(update, v, whole, &rest), nil
+}
+
+func (m *message) decode(update []byte, v Version, lim Limits) error {
+	switch v {
+	case V1:
+		return m.decodeV1(update, lim)
+	case V2:
+		return m.decodeV2(update, lim)
+	}
+	return invalidf("version %d", v)
+}
+
+// maxSlab bounds the content of one author.
+const maxSlab = 1 << 31 // bytes
+
+// checkRoom refuses what the store could not hold.
+func (d *Doc) checkRoom(m *message) error {
+	if len(d.clients)+len(m.clients) > maxClients {
+		return limitf("document has more than %d clients", maxClients)
+	}
+	for _, s := range m.sections {
+		if c := d.clientIndex(m.clients[s.client]); c != noClient && len(d.clients[c].slab)+len(m.src) > maxSlab {
+			return limitf("contents of client %d pass %d bytes", m.clients[s.client], maxSlab)
+		}
+	}
+	return nil
+}
+
+// integrateAll integrates the blocks of all sections, those of higher clients
+// first, fetching the blocks that another waits for
+// (yjs/src/utils/encoding.js, integrateStructs).
+func (a *applier) integrateAll() {
+	m, d := a.m, a.d
+	a.doc = make([]int32, len(m.clients))
+	a.of = make([]int32, len(m.clients))
+	for i, c := range m.clients {
+		a.doc[i], a.of[i] = d.clientIndex(c), -1
+	}
+	a.places = make([]int32, len(m.sections))
+	for i := range m.sections {
+		s := &m.sections[i]
+		if s.n > 0 {
+			a.doc[s.client] = d.addClient(m.clients[s.client])
+			a.queue = append(a.queue, int32(i))
+		}
+		a.of[s.client] = int32(i)
+	}
+	slices.SortFunc(a.queue, func(i, j int32) int {
+		return cmp.Compare(m.clients[m.sections[i].client], m.clients[m.sections[j].client])
+	})
+	for {
+		w, ok := a.next()
+		if !ok {
+			return
+		}
+		a.step(w)
+	}
+}
+
+// next returns the block to try next: one that waited, or the next of the highest client.
+func (a *applier) next() (waiting, bool) {
+	if n := len(a.stack); n > 0 {
+		w := a.stack[n-1]
+		a.stack = a.stack[:n-1]
+		return w, true
+	}
+	for len(a.queue) > 0 {
+		s := a.queue[len(a.queue)-1]
+		if a.places[s] < a.m.sections[s].n {
+			return a.take(s), true
+		}
+		a.queue = a.queue[:len(a.queue)-1]
+	}
+	return waiting{}, false
+}
+
+func (a *applier) take(section int32) waiting {
+	a.places[section]++
+	return waiting{section, a.places[section] - 1}
+}
+
+// step integrates a block, or everything it waits for and then the block, or
+// gives up what cannot be integrated.
+func (a *applier) step(w waiting) {
+	for {
+		s := &a.m.sections[w.section]
+		b := &a.m.blocks[s.first+w.block]
+		if b.kind == kindSkip {
+			a.full = false
+			return
+		}
+		client := a.doc[s.client]
+		next := a.d.clients[client].next
+		if next < b.clock {
+			a.stack = append(a.stack, w)
+			a.want(s.client, uint64(b.clock)-1)
+			a.giveUp()
+			return
+		}
+		miss := a.missing(b, s.client)
+		if miss == noClient {
+			if next < b.end() {
+				if next > b.clock {
+					a.full = false
+				}
+				a.integrate(b, client, next-b.clock)
+			} else {
+				a.full = false
+				a.resplit(b)
+			}
+			return
+		}
+		a.stack = append(a.stack, w)
+		from := a.of[miss]
+		if from < 0 || a.places[from] >= a.m.sections[from].n {
+			known := uint64(0)
+			if c := a.doc[miss]; c != noClient {
+				known = uint64(a.d.clients[c].next)
+			}
+			a.want(miss, known)
+			a.giveUp()
+			return
+		}
+		w = a.take(from)
+	}
+}
+
+// resplit splits at the origins of a block that is known already, as yjs does
+// before it notices: the merges that follow may close older gaps.
+func (a *applier) resplit(b *block) {
+	if b.kind == kindGC {
+		return
+	}
+	if b.flags&hasOrigin != 0 {
+		a.d.cleanEnd(id{a.doc[b.origin.client], b.origin.clock})
+	}
+	if b.flags&hasRor != 0 {
+		a.d.cleanStart(id{a.doc[b.ror.client], b.ror.clock})
+	}
+}
+
+// want remembers the smallest clock of a client that the leftovers wait for.
+func (a *applier) want(client int32, clock uint64) {
+	id := a.m.clients[client]
+	for i := range a.wants {
+		if a.wants[i].Client == id {
+			a.wants[i].Next = min(a.wants[i].Next, clock)
+			return
+		}
+	}
+	a.wants = append(a.wants, Clock{id, clock})
+}
+
+// giveUp leaves over everything on the stack and all that follows it from the same clients.
+func (a *applier) giveUp() {
+	if a.rest == nil {
+		a.rest = make([]int32, len(a.m.sections))
+		for i := range a.rest {
+			a.rest[i] = -1
+		}
+	}
+	a.left = true
+	for _, w := range a.stack {
+		if r := a.rest[w.section]; r < 0 || w.block < r {
+			a.rest[w.section] = w.block
+		}
+		a.places[w.section] = a.m.sections[w.section].n
+	}
+	a.stack = a.stack[:0]
+}
+
+// applied describes the transaction that has just been committed.
+func (d *Doc) applied(update []byte, v Version, whole bool, rest *leftover) Applied {
+	out := Applied{Changed: len(d.tx.deletes) > 0}
+	for _, c := range d.tx.touched {
+		if d.clients[c].next != d.clients[c].before {
+			out.Changed = true
+		}
+	}
+	if out.Changed {
+		if whole {
+			out.Update = update
+		} else {
+			out.Update = d.appendTransaction(nil, v)
+		}
+	}
+	if d.opts.ReturnPending && !rest.empty() {
+		out.Rest = rest.encode(V1)
+		out.Missing = rest.missing
+	}
+	return out
+}

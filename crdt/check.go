@@ -1,0 +1,97 @@
+package crdt
+
+import "fmt"
+
+// Check verifies the invariants of the document and returns the first that
+// does not hold. It is meant for tests: it visits everything.
+func (d *Doc) Check() error {
+	listed := make(map[ref]bool)
+	for c := range d.clients {
+		if err := d.checkClient(int32(c)); err != nil {
+			return fmt.Errorf("client %d: %w", d.clients[c].id, err)
+		}
+	}
+	for l := range d.lists {
+		if err := d.checkList(int32(l), listed); err != nil {
+			return fmt.Errorf("list %d: %w", l, err)
+		}
+	}
+	for c := range d.clients {
+		for p := d.clients[c].index.start(); p.ok(); p = p.next() {
+			if it := d.items.at(p.ref()); !it.isGC() && !listed[p.ref()] {
+				return fmt.Errorf("client %d: item at clock %d is in no list", d.clients[c].id, it.clock)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *Doc) checkClient(n int32) error {
+	c := &d.clients[n]
+	next, used := uint32(0), 0
+	tailSeen := c.tail == 0
+	for p := c.index.start(); p.ok(); p = p.next() {
+		it := d.items.at(p.ref())
+		switch {
+		case it.client() != n:
+			return fmt.Errorf("struct at clock %d says client %d", it.clock, it.client())
+		case it.clock != p.clock() || it.clock != next:
+			return fmt.Errorf("struct at clock %d, indexed at %d, want %d", it.clock, p.clock(), next)
+		case it.length == 0:
+			return fmt.Errorf("empty struct at clock %d", it.clock)
+		case it.isGC() && !it.deleted() || it.kind() == kindDeleted && !it.deleted():
+			return fmt.Errorf("collected struct at clock %d is not deleted", it.clock)
+		}
+		next = it.end()
+		n := d.contentLen(it, it.length)
+		if it.kind() != kindType && int(it.body)+n > len(c.slab) {
+			return fmt.Errorf("content of struct at clock %d ends past the slab", it.clock)
+		}
+		used += n
+		if p.ref() == c.tail {
+			tailSeen = true
+			if int(it.body)+n != len(c.slab) {
+				return fmt.Errorf("tail at clock %d ends at %d of %d", it.clock, int(it.body)+n, len(c.slab))
+			}
+		}
+		if it.kind() == kindType && d.types[it.body].item != p.ref() {
+			return fmt.Errorf("type at clock %d does not know its item", it.clock)
+		}
+	}
+	switch {
+	case next != c.next:
+		return fmt.Errorf("structs end at %d, want %d", next, c.next)
+	case !tailSeen:
+		return fmt.Errorf("tail is not one of the structs")
+	case used+c.dead != len(c.slab):
+		return fmt.Errorf("slab of %d bytes has %d used and %d dead", len(c.slab), used, c.dead)
+	}
+	return nil
+}
+
+func (d *Doc) checkList(n int32, listed map[ref]bool) error {
+	l := &d.lists[n]
+	left := ref(0)
+	for r := l.first; r != 0; r = d.items.at(r).right {
+		it := d.items.at(r)
+		switch {
+		case listed[r]:
+			return fmt.Errorf("item %d:%d stands twice", d.clients[it.client()].id, it.clock)
+		case it.left != left:
+			return fmt.Errorf("item %d:%d has a wrong left neighbour", d.clients[it.client()].id, it.clock)
+		case it.list != n:
+			return fmt.Errorf("item %d:%d says list %d", d.clients[it.client()].id, it.clock, it.list)
+		case l.key != noKey && it.right != 0 && !it.deleted():
+			return fmt.Errorf("item %d:%d is superseded but not deleted", d.clients[it.client()].id, it.clock)
+		}
+		if holder := d.types[l.typ].item; holder > 0 && d.items.at(holder).deleted() && !it.deleted() {
+			return fmt.Errorf("item %d:%d lives in a deleted type", d.clients[it.client()].id, it.clock)
+		}
+		listed[r] = true
+		left = r
+	}
+	if l.last != left {
+		return fmt.Errorf("last item is not the last")
+	}
+	return nil
+}

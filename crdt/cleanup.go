@@ -1,0 +1,150 @@
+package crdt
+
+import "slices"
+
+// needsCleanup tells whether a typed text that has formats changed: yjs then
+// deletes formats that a remote change made redundant.
+func (d *Doc) needsCleanup() bool {
+	return slices.ContainsFunc(d.tx.texts, func(t int32) bool {
+		return d.types[t].changed == d.tx.n && d.types[t].formatted
+	})
+}
+
+// cleanupFormats deletes redundant formats near what the transaction wrote and
+// deleted. Texts in which a format came or went are gone through whole, in
+// others only the gap around each deleted item
+// (yjs/src/types/YText.js, cleanupYTextAfterTransaction).
+func (d *Doc) cleanupFormats(ch *changes) {
+	var whole []int32
+	add := func(t int32) {
+		if !slices.Contains(whole, t) {
+			whole = append(whole, t)
+		}
+	}
+	for _, client := range d.tx.touched {
+		c := &d.clients[client]
+		if c.before == c.next {
+			continue
+		}
+		for p := c.index.find(c.before); p.ok(); p = p.next() {
+			if it := d.items.at(p.ref()); !it.deleted() && it.kind() == kindFormat {
+				add(d.lists[it.list].typ)
+			}
+		}
+	}
+	for _, client := range d.tx.deleted {
+		i, _ := slices.BinarySearchFunc(d.tx.deletes, client, func(r deletion, c int32) int { return int(r.client - c) })
+		for ; i < len(d.tx.deletes) && d.tx.deletes[i].client == client; i++ {
+			r := d.tx.deletes[i]
+			for p := d.clients[client].index.find(r.clock); p.ok() && p.clock() < r.clock+r.length; p = p.next() {
+				it := d.items.at(p.ref())
+				if it.isGC() {
+					continue
+				}
+				switch t := d.lists[it.list].typ; {
+				case !d.types[t].formatted || slices.Contains(whole, t):
+				case it.kind() == kindFormat:
+					add(t)
+				default:
+					d.cleanupGapAround(ch, p.ref())
+				}
+			}
+		}
+	}
+	for _, t := range whole {
+		d.cleanupText(ch, t)
+	}
+}
+
+// noteDeleted fills in tx.deleted before the ranges are sorted.
+func (d *Doc) noteDeleted() {
+	d.tx.deleted = d.tx.deleted[:0]
+	for _, r := range d.tx.deletes {
+		if !slices.Contains(d.tx.deleted, r.client) {
+			d.tx.deleted = append(d.tx.deleted, r.client)
+		}
+	}
+}
+
+// cleanupGapAround deletes formats that a later one in the same gap between
+// contents overrides (cleanupContextlessFormattingGap).
+func (d *Doc) cleanupGapAround(ch *changes, r ref) {
+	for {
+		right := d.items.at(r).right
+		if right == 0 || d.isContent(right) {
+			break
+		}
+		r = right
+	}
+	var seen []int32
+	for ; r != 0 && !d.isContent(r); r = d.items.at(r).left {
+		if it := d.items.at(r); !it.deleted() && it.kind() == kindFormat {
+			name, _ := d.format(it)
+			if slices.Contains(seen, name) {
+				d.deleteItem(ch, r)
+			} else {
+				seen = append(seen, name)
+			}
+		}
+	}
+}
+
+// isContent tells whether an item has an index: it is there and counts.
+func (d *Doc) isContent(r ref) bool {
+	it := d.items.at(r)
+	return !it.deleted() && it.countable()
+}
+
+// cleanupText goes through a text and tidies up each gap between contents (cleanupYTextFormatting).
+func (d *Doc) cleanupText(ch *changes, t int32) {
+	l := d.types[t].children
+	if l == noList {
+		return
+	}
+	start := d.lists[l].first
+	var before, current attrs
+	for end := start; end != 0; end = d.items.at(end).right {
+		it := d.items.at(end)
+		switch {
+		case it.deleted():
+		case it.kind() == kindFormat:
+			current.update(d.attrOf(end))
+		default:
+			d.cleanupGap(ch, start, end, before, &current)
+			before = slices.Clone(current)
+			start = end
+		}
+	}
+}
+
+// cleanupGap deletes the formats from start up to the next content that are
+// overridden there or set what was set already. before holds what was in force
+// at start; current is corrected for what is deleted left of curr
+// (cleanupFormattingGap).
+func (d *Doc) cleanupGap(ch *changes, start, curr ref, before attrs, current *attrs) {
+	end := start
+	var last attrs // last format of each key in the gap
+	for end != 0 && !d.isContent(end) {
+		if it := d.items.at(end); !it.deleted() && it.kind() == kindFormat {
+			last.set(d.attrOf(end))
+		}
+		end = d.items.at(end).right
+	}
+	passed := false
+	for r := start; r != end; r = d.items.at(r).right {
+		passed = passed || r == curr
+		if it := d.items.at(r); it.deleted() || it.kind() != kindFormat {
+			continue
+		}
+		a := d.attrOf(r)
+		was := before.get(a.name)
+		if last.get(a.name).src != r || was.same(a) {
+			d.deleteItem(ch, r)
+			if !passed && current.get(a.name).same(a) && !was.same(a) {
+				current.update(was)
+			}
+		} else if !passed {
+			current.update(a)
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package crdt
+
+import (
+	"encoding/json"
+
+	"weft/crdt/lib0"
+)
+
+// Bits of a struct's info byte (yjs/src/structs/Item.js, write).
+const (
+	infoOrigin = 0x80
+	infoRor    = 0x40
+	infoKey    = 0x20
+	infoKind   = 0x1f
+)
+
+// decodeV1 reads an update of format 1:
+//
+//	varUint clients, each:
+//	  varUint structs, varUint client, varUint clock, structs, each:
+//	    byte info; GC, Skip: varUint length
+//	    [varUint client, varUint clock]   origin,       if bit 8
+//	    [varUint client, varUint clock]   right origin, if bit 7
+//	    neither: varUint 1, varString root | varUint 0, varUint client, varUint clock
+//	             [varString key]          if bit 6
+//	    content
+//	varUint clients, each: varUint client, varUint n, n x (varUint clock, varUint length)
+//
+// (yjs/src/utils/encoding.js readClientsStructRefs, DeleteSet.js readDeleteSet.)
+func (m *message) decodeV1(src []byte, lim Limits) error {
+	m.reset(src, V1)
+	d := lib0.NewDecoder(src)
+	for n := d.Uint(); n > 0 && d.Err() == nil; n-- {
+		count := d.Uint()
+		client := m.client(d.Uint())
+		clock := d.Uint()
+		if d.Err() != nil {
+			break
+		}
+		if count > uint64(lim.Structs-len(m.blocks)) {
+			return limitf("more than %d structs", lim.Structs)
+		}
+		if len(m.clients) > lim.Clients {
+			return limitf("more than %d clients", lim.Clients)
+		}
+		m.addSection(client)
+		for range count {
+			length, err := m.structV1(&d, client, clock, lim)
+			if err != nil {
+				return err
+			}
+			clock += length
+		}
+		m.sections[len(m.sections)-1].n = int32(count)
+	}
+	if d.Err() == nil {
+		if err := m.deletesV1(&d, lim); err != nil {
+			return err
+		}
+	}
+	return m.finish(&d)
+}
+
+// finish reports a decoder's error, bytes left over and doubled sections.
+func (m *message) finish(d *lib0.Decoder) error {
+	if d.Err() != nil {
+		return invalidf("%w", d.Err())
+	}
+	if d.Len() > 0 {
+		return invalidf("%d bytes left over at byte %d", d.Len(), d.Pos())
+	}
+	return m.checkSections()
+}
+
+func (m *message) structV1(d *lib0.Decoder, client int32, clock uint64, lim Limits) (uint64, error) {
+	m.blocks = append(m.blocks, block{origin: noID, ror: noID})
+	b := &m.blocks[len(m.blocks)-1]
+	info := d.Byte()
+	b.kind = info & infoKind
+	var length uint64
+	if b.kind == kindGC || b.kind == kindSkip {
+		if info != b.kind {
+			return 0, invalidf("struct info %#x at byte %d", info, d.Pos()-1)
+		}
+		length = d.Uint()
+	} else {
+		if err := m.originsV1(d, b, info); err != nil {
+			return 0, err
+		}
+		var err error
+		if length, err = m.contentV1(d, b, lim); err != nil {
+			return 0, err
+		}
+	}
+	if d.Err() != nil {
+		return 0, invalidf("%w", d.Err())
+	}
+	return length, m.checkBlock(b, client, clock, length)
+}
+
+func (m *message) idV1(d *lib0.Decoder) (id, error) {
+	c, clock := d.Uint(), d.Uint()
+	if d.Err() != nil {
+		return noID, invalidf("%w", d.Err())
+	}
+	return id{m.client(c), uint32(clock)}, checkID(clock)
+}
+
+func (m *message) originsV1(d *lib0.Decoder, b *block, info byte) (err error) {
+	if info&infoOrigin != 0 {
+		b.flags |= hasOrigin
+		if b.origin, err = m.idV1(d); err != nil {
+			return err
+		}
+	}
+	if info&infoRor != 0 {
+		b.flags |= hasRor
+		if b.ror, err = m.idV1(d); err != nil {
+			return err
+		}
+	}
+	if info&(infoOrigin|infoRor) != 0 {
+		return nil
+	}
+	switch d.Uint() {
+	case 1:
+		b.flags |= hasParentName
+		name := spanOf(d, d.String())
+		b.ror = id{int32(name.start), name.end}
+	case 0:
+		b.flags |= hasParentID
+		if b.origin, err = m.idV1(d); err != nil {
+			return err
+		}
+	default:
+		return invalidf("parent info at byte %d", d.Pos())
+	}
+	if info&infoKey != 0 {
+		b.flags |= hasKey
+		b.key = spanOf(d, d.String())
+	}
+	return nil
+}
+
+// spanOf returns where b, just read, lies in the decoder's input.
+func spanOf(d *lib0.Decoder, b []byte) span {
+	return span{uint32(d.Pos() - len(b)), uint32(d.Pos())}
+}
+
+// contentV1 reads a content and returns the number of clocks it covers.
+func (m *message) contentV1(d *lib0.Decoder, b *block, lim Limits) (length uint64, err error) {
+	switch b.kind {
+	case kindString:
+		body := d.Bytes()
+		b.body = spanOf(d, body)
+		length, flags, err := text(body)
+		b.flags |= flags
+		return length, err
+	case kindDeleted:
+		return d.Uint(), nil
+	case kindJSON, kindAny:
+		length := d.Uint()
+		start := d.Pos()
+		for n := length; n > 0 && d.Err() == nil; n-- {
+			if b.kind == kindAny {
+				d.Any(lim.Depth)
+			} else if err := checkJSON(d, d.String(), lim, true); err != nil {
+				return 0, err
+			}
+		}
+		b.body = span{uint32(start), uint32(d.Pos())}
+		return length, nil
+	case kindBinary:
+		b.body = spanOf(d, d.Bytes())
+		return 1, nil
+	case kindEmbed, kindFormat:
+		if b.kind == kindFormat {
+			b.aux = spanOf(d, d.String())
+		}
+		body := d.String()
+		b.body = spanOf(d, body)
+		return 1, checkJSON(d, body, lim, false)
+	case kindType:
+		b.typ, err = checkKind(d.Uint())
+		if b.typ == XMLElement || b.typ == XMLHook {
+			b.aux = spanOf(d, d.String())
+		}
+		return 1, err
+	case kindDoc:
+		b.aux = spanOf(d, d.String())
+		body := d.Any(lim.Depth)
+		b.body = spanOf(d, body)
+		m.docOptions(b)
+		return 1, nil
+	}
+	return 0, invalidf("content kind %d at byte %d", b.kind, d.Pos())
+}
+
+func checkKind(t uint64) (Kind, error) {
+	if t > uint64(XMLText) {
+		return Untyped, invalidf("shared type %d", t)
+	}
+	return Kind(t), nil
+}
+
+// checkJSON checks that b is a JSON text nested no deeper than allowed; the
+// word undefined is one where yjs writes it.
+func checkJSON(d *lib0.Decoder, b []byte, lim Limits, undefined bool) error {
+	if d.Err() != nil || undefined && string(b) == "undefined" {
+		return nil
+	}
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			if depth++; depth > lim.Depth {
+				return limitf("JSON nested more than %d deep at byte %d", lim.Depth, d.Pos())
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	if !json.Valid(b) {
+		return invalidf("not JSON before byte %d", d.Pos())
+	}
+	return nil
+}
+
+func (m *message) deletesV1(d *lib0.Decoder, lim Limits) error {
+	for n := d.Uint(); n > 0 && d.Err() == nil; n-- {
+		client := m.client(d.Uint())
+		count := d.Uint()
+		if len(m.clients) > lim.Clients {
+			return limitf("more than %d clients", lim.Clients)
+		}
+		for ; count > 0 && d.Err() == nil; count-- {
+			clock := d.Uint()
+			length := d.Uint()
+			if err := m.addDelete(client, clock, length, lim); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// addDelete appends a deleted range. An empty one, which yjs accepts, is left out.
+func (m *message) addDelete(client int32, clock, length uint64, lim Limits) error {
+	if length > maxClock || clock+length > maxClock {
+		return invalidf("deleted range %d+%d of client %d is too large", clock, length, m.clients[client])
+	}
+	if len(m.deletes) == lim.Deletes {
+		return limitf("more than %d deleted ranges", lim.Deletes)
+	}
+	if length > 0 {
+		m.deletes = append(m.deletes, deletion{client, uint32(clock), uint32(length)})
+	}
+	return nil
+}

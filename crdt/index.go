@@ -1,0 +1,159 @@
+package crdt
+
+import "slices"
+
+// index finds an author's structs by clock. It is a list of leaves, each a
+// sorted run of clocks with the items that start there: appending, the common
+// case, costs nothing, and a split or merge moves at most one leaf.
+type index struct {
+	leaves []leaf
+	hint   int // leaf found last
+}
+
+type leaf struct {
+	clocks []uint32
+	refs   []ref
+}
+
+// leafLen bounds a leaf: moving 2 kB on a split costs about 40 ns.
+const leafLen = 512
+
+// pos is a place in an index. It is valid until the index changes.
+type pos struct {
+	x       *index
+	leaf, i int
+}
+
+func (p pos) ok() bool      { return p.leaf < len(p.x.leaves) }
+func (p pos) ref() ref      { return p.x.leaves[p.leaf].refs[p.i] }
+func (p pos) clock() uint32 { return p.x.leaves[p.leaf].clocks[p.i] }
+
+func (p pos) next() pos {
+	p.i++
+	if p.i == len(p.x.leaves[p.leaf].refs) {
+		p.leaf, p.i = p.leaf+1, 0
+	}
+	return p
+}
+
+// hasPrev tells whether there is a struct before p.
+func (p pos) hasPrev() bool { return p.i > 0 || p.leaf > 0 }
+
+func (p pos) prev() pos {
+	if p.i > 0 {
+		p.i--
+		return p
+	}
+	p.leaf--
+	p.i = len(p.x.leaves[p.leaf].refs) - 1
+	return p
+}
+
+func (x *index) start() pos { return pos{x: x} }
+
+func (x *index) empty() bool { return len(x.leaves) == 0 }
+
+// end returns the place of the last struct; the index must not be empty.
+func (x *index) end() pos {
+	l := len(x.leaves) - 1
+	return pos{x, l, len(x.leaves[l].refs) - 1}
+}
+
+// find returns the place of the last struct that starts at or before clock.
+func (x *index) find(clock uint32) pos {
+	l := x.hint
+	if l >= len(x.leaves) || x.leaves[l].clocks[0] > clock ||
+		(l+1 < len(x.leaves) && x.leaves[l+1].clocks[0] <= clock) {
+		lo, hi := 0, len(x.leaves) // the answer is in [lo, hi)
+		for hi-lo > 1 {
+			if m := (lo + hi) / 2; x.leaves[m].clocks[0] <= clock {
+				lo = m
+			} else {
+				hi = m
+			}
+		}
+		l = lo
+		x.hint = l
+	}
+	clocks := x.leaves[l].clocks
+	lo, hi := 0, len(clocks)
+	if clocks[hi-1] <= clock {
+		return pos{x, l, hi - 1}
+	}
+	for hi-lo > 1 {
+		if m := int(uint(lo+hi) >> 1); clocks[m] <= clock {
+			lo = m
+		} else {
+			hi = m
+		}
+	}
+	return pos{x, l, lo}
+}
+
+// append adds a struct behind all others.
+func (x *index) append(clock uint32, r ref) {
+	n := len(x.leaves)
+	if n == 0 || len(x.leaves[n-1].refs) == leafLen {
+		x.leaves = append(x.leaves, leaf{})
+		n++
+	}
+	l := &x.leaves[n-1]
+	l.clocks = append(l.clocks, clock)
+	l.refs = append(l.refs, r)
+}
+
+// insert adds a struct right behind p and returns its place.
+func (x *index) insert(p pos, clock uint32, r ref) pos {
+	l := &x.leaves[p.leaf]
+	if len(l.refs) == leafLen {
+		half := leaf{
+			clocks: append(make([]uint32, 0, leafLen), l.clocks[leafLen/2:]...),
+			refs:   append(make([]ref, 0, leafLen), l.refs[leafLen/2:]...),
+		}
+		l.clocks, l.refs = l.clocks[:leafLen/2], l.refs[:leafLen/2]
+		x.leaves = slices.Insert(x.leaves, p.leaf+1, half)
+		if p.i >= leafLen/2 {
+			p.leaf, p.i = p.leaf+1, p.i-leafLen/2
+		}
+		l = &x.leaves[p.leaf]
+	}
+	p.i++
+	l.clocks = slices.Insert(l.clocks, p.i, clock)
+	l.refs = slices.Insert(l.refs, p.i, r)
+	return p
+}
+
+// remove drops the n structs before and including p.
+func (x *index) remove(p pos, n int) {
+	for n > 0 {
+		l := &x.leaves[p.leaf]
+		k := min(n, p.i+1)
+		l.clocks = slices.Delete(l.clocks, p.i+1-k, p.i+1)
+		l.refs = slices.Delete(l.refs, p.i+1-k, p.i+1)
+		n -= k
+		if len(l.refs) == 0 {
+			x.leaves = slices.Delete(x.leaves, p.leaf, p.leaf+1)
+		}
+		if n > 0 {
+			p.leaf--
+			p.i = len(x.leaves[p.leaf].refs) - 1
+		}
+	}
+}
+
+// countFrom returns the number of structs at and behind p.
+func (x *index) countFrom(p pos) int {
+	n := len(x.leaves[p.leaf].refs) - p.i
+	for _, l := range x.leaves[p.leaf+1:] {
+		n += len(l.refs)
+	}
+	return n
+}
+
+func (x *index) bytes() int {
+	n := cap(x.leaves) * 48
+	for i := range x.leaves {
+		n += cap(x.leaves[i].clocks)*4 + cap(x.leaves[i].refs)*4
+	}
+	return n
+}
