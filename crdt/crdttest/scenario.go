@@ -3,6 +3,7 @@ package crdttest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -138,12 +139,7 @@ func (s *Scenario) Name() string {
 
 // Has reports whether the families of edits include kind.
 func (s *Scenario) Has(kind string) bool {
-	for _, k := range s.Kind {
-		if k == kind {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.Kind, kind)
 }
 
 func parseScenario(line []byte) (*Scenario, error) {
