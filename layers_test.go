@@ -182,11 +182,12 @@ func walkGo(fsys fs.FS, visit func(name string) error) error {
 
 func TestLayersFindsWhatIsBroken(t *testing.T) {
 	source := func(pkg string, imports ...string) *fstest.MapFile {
-		text := "package " + pkg + "\n"
+		var text strings.Builder
+		text.WriteString("package " + pkg + "\n")
 		for _, i := range imports {
-			text += "import " + strconv.Quote(i) + "\n"
+			text.WriteString("import " + strconv.Quote(i) + "\n")
 		}
-		return &fstest.MapFile{Data: []byte(text)}
+		return &fstest.MapFile{Data: []byte(text.String())}
 	}
 	cases := []struct {
 		name  string
