@@ -36,5 +36,5 @@ function openForm(): void {
 function showAddress(): void {
   const text = `new WebsocketProvider('${serverAddress()}', 'my-room', doc)`
   byId('address').textContent = text
-  copyButton(byId<HTMLButtonElement>('copy-address'), 'the line', () => text)
+  copyButton(byId<HTMLButtonElement>('copy-address'), 'copy', 'the line', () => text)
 }

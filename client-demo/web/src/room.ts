@@ -3,11 +3,13 @@
 import './styles/base.css'
 import './styles/room.css'
 import './styles/editors.css'
+import * as Y from 'yjs'
 import { codeEditor } from './editors/code'
 import { goToPerson } from './editors/goto'
 import { languageMenu } from './editors/language-menu'
 import { richEditor } from './editors/rich'
 import { fillToolbar } from './editors/toolbar'
+import { undoButtons } from './editors/undo-buttons'
 import { loadIdentity } from './identity'
 import { nameFromPath, nameProblem, roomPath } from './rooms/name'
 import { rememberRoom } from './rooms/recent'
@@ -23,7 +25,7 @@ import { layoutButtons } from './ui/view'
 declare global {
   interface Window {
     /** For tests and the curious: the live objects of this page. */
-    __weft?: Pick<Session, 'doc' | 'provider' | 'saved' | 'connection' | 'keepsCopy'>
+    __weft?: Pick<Session, 'doc' | 'provider' | 'saved' | 'connection'> & { stateVector(): Uint8Array }
   }
 }
 
@@ -48,18 +50,19 @@ function visit(room: string): void {
   const identity = loadIdentity()
   const session = openRoom(room, identity)
   const { doc, provider } = session
-  window.__weft = { doc, provider, saved: session.saved, connection: session.connection, keepsCopy: session.keepsCopy }
+  window.__weft = { doc, provider, saved: session.saved, connection: session.connection, stateVector: () => Y.encodeStateVector(doc) }
 
   const rich = richEditor(byId('document-editor'), doc, provider.awareness)
   fillToolbar(byId('document-toolbar'), rich)
   const code = codeEditor(byId('code-editor'), doc.getText('codemirror'), provider.awareness)
   languageMenu(byId<HTMLSelectElement>('language'), doc, code)
+  undoButtons(byId<HTMLButtonElement>('code-undo'), byId<HTMLButtonElement>('code-redo'), code)
 
   const reveal = layoutButtons()
   showStatus(session)
   showPeople(session, goToPerson(doc, provider.awareness, code, rich, reveal))
   showProfile(identity, session.announce)
-  copyButton(byId<HTMLButtonElement>('share'), 'the link to this room', () => location.origin + roomPath(room))
+  copyButton(byId<HTMLButtonElement>('share'), 'link', 'the link to this room', () => location.origin + roomPath(room))
 }
 
 function showProblem(problem: string): void {

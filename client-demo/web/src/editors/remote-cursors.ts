@@ -45,14 +45,17 @@ class RemoteCursors {
   }
 
   #publish({ view, state }: ViewUpdate): void {
-    // Without focus the cursor may belong to the other editor: leave it.
-    if (!view.hasFocus) return
+    const known = cursorOf(this.awareness.getLocalState() ?? {})
+    if (view.root.activeElement !== view.contentDOM) {
+      // As the rich-text binding does: a cursor goes when its editor is left, unless the other editor has it already.
+      if (known !== null && resolve(this.text.doc!, known.head)?.type === this.text) this.awareness.setLocalStateField('cursor', null)
+      return
+    }
     const { anchor, head } = state.selection.main
     const cursor: Cursor = {
       anchor: Y.createRelativePositionFromTypeIndex(this.text, anchor),
       head: Y.createRelativePositionFromTypeIndex(this.text, head),
     }
-    const known = cursorOf(this.awareness.getLocalState() ?? {})
     if (known !== null && same(known.anchor, cursor.anchor) && same(known.head, cursor.head)) return
     this.awareness.setLocalStateField('cursor', cursor)
   }

@@ -6,12 +6,12 @@ import { CollaborationCaret } from '@tiptap/extension-collaboration-caret'
 import { StarterKit } from '@tiptap/starter-kit'
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
-import { type Person, person, trustedAwareness } from '../session/people'
-import { caretElement, paintCaret } from './caret'
+import { type Person, trustedAwareness } from '../session/people'
+import { caretElement } from './caret'
 
 /** Makes the editor inside parent. Undo and redo are the collaboration extension's: this person's changes only. */
 export function richEditor(parent: HTMLElement, doc: Y.Doc, awareness: Awareness): Editor {
-  const editor = new Editor({
+  return new Editor({
     element: parent,
     extensions: [
       StarterKit.configure({ undoRedo: false, link: { openOnClick: false } }),
@@ -26,18 +26,5 @@ export function richEditor(parent: HTMLElement, doc: Y.Doc, awareness: Awareness
     editorProps: {
       attributes: { class: 'prose', role: 'textbox', 'aria-multiline': 'true', 'aria-label': 'Document' },
     },
-  })
-  repaintCarets(parent, awareness)
-  return editor
-}
-
-// The editor keeps a person's caret element while it moves, and would keep showing their old name.
-function repaintCarets(parent: HTMLElement, awareness: Awareness): void {
-  awareness.on('change', () => {
-    for (const caret of parent.querySelectorAll<HTMLElement>('.caret')) {
-      const id = Number(caret.dataset.client)
-      const state = awareness.getStates().get(id)
-      if (state !== undefined) paintCaret(caret, person(awareness, id, state))
-    }
   })
 }

@@ -52,7 +52,10 @@ export function trustedAwareness(awareness: Awareness): Pick<Awareness, 'doc' | 
       return getStates()
     },
     getStates,
-    getLocalState: () => awareness.getLocalState(),
+    getLocalState: () => {
+      const state = awareness.getLocalState()
+      return state && { ...state, cursor: cursorOf(state) }
+    },
     setLocalStateField: (field, value) => awareness.setLocalStateField(field, value),
     on: (name, f) => awareness.on(name, f),
     off: (name, f) => awareness.off(name, f),

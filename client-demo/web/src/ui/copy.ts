@@ -1,17 +1,17 @@
 // Copying to the clipboard, with an answer on the button.
 
 import { announce } from './dom'
-import { icon } from './icons'
+import { icon, type IconName } from './icons'
 
 const ANSWER_MS = 1600
 
 /** Makes a button copy a text and say so. Its span.label, if it has one, changes to "Copied" for a moment. */
-export function copyButton(button: HTMLButtonElement, what: string, text: () => string): void {
+export function copyButton(button: HTMLButtonElement, image: IconName, what: string, text: () => string): void {
   const label = button.querySelector('.label')
   const says = label?.textContent ?? ''
   let timer: ReturnType<typeof setTimeout> | undefined
-  const picture = (name: 'link' | 'check') => button.querySelector('.icon')?.replaceWith(icon(name))
-  button.prepend(icon('link'))
+  const picture = (name: IconName) => button.querySelector('.icon')?.replaceWith(icon(name))
+  button.prepend(icon(image))
   button.addEventListener('click', async () => {
     if (!(await copy(text()))) {
       prompt(`Copy ${what}:`, text())
@@ -23,7 +23,7 @@ export function copyButton(button: HTMLButtonElement, what: string, text: () => 
     clearTimeout(timer)
     timer = setTimeout(() => {
       if (label) label.textContent = says
-      picture('link')
+      picture(image)
     }, ANSWER_MS)
   })
 }

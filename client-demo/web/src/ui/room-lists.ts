@@ -60,7 +60,7 @@ function recentEntry({ room, at }: Visit): HTMLElement {
 }
 
 function liveEntry({ name, people, bytes }: LiveRoom): HTMLElement {
-  const parts = [people === 0 ? '' : people === 1 ? '1 person' : `${people} people`, bytes === null ? '' : size(bytes)]
+  const parts = [people === 0 ? '' : people === 1 ? '1 person' : `${people} people`, bytes ? size(bytes) : '']
   const link = roomLink(name, parts.filter((p) => p !== '').join(' · '))
   link.dataset.people = String(people)
   return make('li', '', link)

@@ -3,7 +3,7 @@
 import type { Connection, LinkState } from '../session/connection'
 import type { SaveState } from '../session/saved'
 import type { Session } from '../session/session'
-import { announce, byId } from './dom'
+import { announce, byId, make } from './dom'
 import { attachPopover } from './popover'
 
 /** Shows a session's link and saved state, and lets the person leave and come back. */
@@ -21,7 +21,7 @@ export function showStatus(session: Session): void {
     button.dataset.link = link.state
     button.dataset.saved = state.phase
     byId('status-link').textContent = linkWord(link)
-    byId('status-saved').textContent = savedWord(link, state, keepsCopy)
+    byId('status-saved').replaceChildren(...savedWords(link, state, keepsCopy))
     byId('status-explained').textContent = explain(link, state, keepsCopy)
     action.textContent = link.state === 'offline' ? 'Reconnect now' : 'Work offline'
     showNotice(link, connection)
@@ -48,14 +48,15 @@ function linkWord(link: LinkState): string {
   return { connecting: 'Connecting…', online: 'Online', offline: 'Offline' }[link.state]
 }
 
-function savedWord(link: LinkState, { phase, unsaved, overdue }: SaveState, keepsCopy: boolean): string {
-  if (phase === 'saved') return 'Saved'
-  if (link.state === 'connecting') return ''
+function savedWords(link: LinkState, { phase, unsaved, overdue }: SaveState, keepsCopy: boolean): (Node | string)[] {
+  if (phase === 'saved') return ['Saved']
+  if (link.state === 'connecting') return []
   if (link.state === 'offline') {
-    if (unsaved === 0) return keepsCopy ? 'edits are kept in this browser' : 'edits are kept in this tab only'
-    return `${count(unsaved)} kept in this ${keepsCopy ? 'browser' : 'tab only'}`
+    // Narrow windows leave out where.
+    const where = make('span', 'where', keepsCopy ? ' in this browser' : ' in this tab only')
+    return [unsaved === 0 ? 'edits are kept' : `${count(unsaved)} kept`, where]
   }
-  return overdue ? 'Not confirmed yet' : 'Saving…'
+  return [overdue ? 'Not confirmed yet' : 'Saving…']
 }
 
 function explain(link: LinkState, state: SaveState, keepsCopy: boolean): string {

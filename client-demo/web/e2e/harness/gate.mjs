@@ -1,0 +1,84 @@
+// A gate in front of a page's WebSocket: it can cut the link, and hold the server's saved echoes back.
+
+import { isWeft } from './server.mjs'
+
+const MARKER = 102
+
+/** Puts a gate before the room sockets of a page. Call it before the page opens a room. */
+export async function gate(page) {
+  const g = new Gate()
+  await page.routeWebSocket(/\/yjs\//, (socket) => g.accept(socket))
+  return g
+}
+
+class Gate {
+  /** Markers that the page sent and echoes that it got, oldest first, as hexadecimal. */
+  sent = []
+  echoed = []
+  #open = true
+  #holding = false
+  #held = []
+  #sockets = new Set()
+
+  accept(socket) {
+    if (!this.#open) {
+      socket.close({ code: 1013, reason: 'cut' })
+      return
+    }
+    this.#sockets.add(socket)
+    const server = socket.connectToServer()
+    socket.onMessage((message) => {
+      server.send(message)
+      if (message[0] !== MARKER) return
+      this.sent.push(Buffer.from(message).toString('hex'))
+      // The reference server does not know markers; the page's side of the exchange is tested all the same.
+      if (!isWeft) this.#echo(socket, message)
+    })
+    server.onMessage((message) => {
+      if (message[0] === MARKER) this.#echo(socket, message)
+      else socket.send(message)
+    })
+    socket.onClose((code, reason) => {
+      this.#sockets.delete(socket)
+      server.close({ code: code === 1005 ? 1000 : code, reason })
+    })
+  }
+
+  /** Closes the link and refuses new ones. */
+  cut() {
+    this.#open = false
+    this.#held = []
+    for (const socket of this.#sockets) socket.close({ code: 1013, reason: 'cut' })
+    this.#sockets.clear()
+  }
+
+  /** Lets the page connect again. */
+  restore() {
+    this.#open = true
+  }
+
+  /** Keeps echoes back from now on. */
+  holdEchoes() {
+    this.#holding = true
+  }
+
+  /** Delivers the first n held echoes, or all of them and those to come. */
+  releaseEchoes(n = Infinity) {
+    for (const deliver of this.#held.splice(0, n)) deliver()
+    if (n === Infinity) this.#holding = false
+  }
+
+  /** How many echoes wait at the gate. */
+  get waiting() {
+    return this.#held.length
+  }
+
+  #echo(socket, message) {
+    const deliver = () => {
+      this.echoed.push(Buffer.from(message).toString('hex'))
+      socket.send(message)
+    }
+    if (this.#holding) this.#held.push(deliver)
+    else deliver()
+  }
+}

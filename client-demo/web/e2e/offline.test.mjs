@@ -1,0 +1,112 @@
+// Editing without the server, and coming back.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { gate } from './harness/gate.mjs'
+import { converge } from './harness/person.mjs'
+import { stage } from './harness/stage.mjs'
+import { until } from './harness/wait.mjs'
+
+const s = stage()
+
+test('one works offline on purpose, both edit, and everybody has everything afterwards', async () => {
+  const url = s.room()
+  const [ada, bo] = await Promise.all([s.person('Ada'), s.person('Bo')])
+  const g = await gate(ada.page) // so that both servers confirm
+  await Promise.all([ada.enter(url), bo.enter(url)])
+  await ada.typeCode('start ')
+  await bo.sees('code', 'start ')
+  await ada.saved()
+
+  await ada.page.locator('#status').click()
+  await ada.page.getByRole('button', { name: 'Work offline' }).click()
+  await until('offline', async () => (await ada.status()) === 'Offline · edits are kept in this browser')
+  await ada.page.keyboard.press('Escape')
+  await until('Bo sees that Ada left', async () => (await bo.others()).length === 0, 2000)
+  await ada.typeCode('ada ')
+  await ada.typeDocument('Ada was here.')
+  await bo.typeCode('bo ')
+  await bo.typeDocument('Bo was here. ')
+  assert.equal(await ada.status(), `Offline · ${'ada '.length + 'Ada was here.'.length} changes kept in this browser`)
+  assert.equal(g.echoed.at(-1), g.sent.at(-1))
+
+  await ada.page.locator('#status').click()
+  await ada.page.getByRole('button', { name: 'Reconnect now' }).click()
+  await ada.saved()
+  const { code, document } = await converge(ada, bo)
+  for (const word of ['start ', 'ada ', 'bo ']) assert.ok(code.includes(word), `${word} in ${code}`)
+  for (const word of ['Ada was here.', 'Bo was here.']) assert.ok(document.includes(word), `${word} in ${document}`)
+  assert.equal(g.echoed.at(-1), g.sent.at(-1))
+})
+
+test('edits made while cut off survive a reload, count as unsaved, and arrive', async () => {
+  const url = s.room()
+  const [ada, bo] = await Promise.all([s.person('Ada'), s.person('Bo')])
+  const g = await gate(ada.page)
+  await Promise.all([ada.enter(url), bo.enter(url)])
+  await ada.typeCode('start ')
+  await bo.sees('code', 'start ')
+  await ada.saved()
+
+  g.cut()
+  await until('cut off', async () => (await ada.status()).startsWith('Offline'))
+  await ada.typeCode('ada ')
+  await ada.typeDocument('Offline note')
+  await bo.typeCode('bo ')
+  const changes = 'ada '.length + 'Offline note'.length
+  assert.equal(await ada.status(), `Offline · ${changes} changes kept in this browser`)
+
+  await ada.page.reload()
+  await ada.sees('code', 'start ada ')
+  await ada.sees('document', 'Offline note')
+  await until('the count survived', async () => (await ada.status()) === `Offline · ${changes} changes kept in this browser`)
+  await ada.typeCode('again ')
+  assert.equal(await ada.status(), `Offline · ${changes + 'again '.length} changes kept in this browser`)
+  assert.equal((await bo.replica()).code, 'start bo ')
+
+  g.holdEchoes()
+  g.restore()
+  await ada.online()
+  await bo.sees('code', 'again ')
+  assert.equal(await ada.status(), 'Online · Saving…', 'arrived is not yet saved')
+  g.releaseEchoes()
+  await ada.saved()
+  const { code, document } = await converge(ada, bo)
+  for (const word of ['start ', 'ada ', 'bo ', 'again ']) assert.ok(code.includes(word), `${word} in ${code}`)
+  assert.equal(document, '<paragraph>Offline note</paragraph>')
+
+  await ada.page.reload()
+  await ada.saved()
+  assert.equal(await ada.page.evaluate(() => window.__weft.saved.state.unsaved), 0)
+})
+
+test('a room opened without the server can be written in, and reaches the server later', async () => {
+  const url = s.room()
+  const ada = await s.person('Ada')
+  const g = await gate(ada.page)
+  g.cut()
+  await ada.page.goto(url)
+  await until('offline', async () => (await ada.status()).startsWith('Offline'))
+  await ada.typeCode('first')
+  assert.equal(await ada.status(), 'Offline · 5 changes kept in this browser')
+  g.restore()
+  await ada.saved()
+  const bo = await s.person('Bo')
+  await bo.enter(url)
+  await bo.sees('code', 'first')
+})
+
+test('a server that ends the visit for good says why, and the way back is a click', async () => {
+  const ada = await s.person('Ada')
+  let refuse = true
+  await ada.page.routeWebSocket(/\/yjs\//, (socket) => {
+    if (refuse) socket.close({ code: 4403, reason: 'this room is closed' })
+    else socket.connectToServer()
+  })
+  await ada.page.goto(s.room())
+  await ada.page.getByText('The server ended this visit: this room is closed').waitFor()
+  refuse = false
+  await ada.page.getByRole('button', { name: 'Try again' }).click()
+  await ada.online()
+  assert.equal(await ada.page.locator('#notice').isVisible(), false)
+})

@@ -1,0 +1,54 @@
+// The server is killed and started again.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { converge } from './harness/person.mjs'
+import { isWeft } from './harness/server.mjs'
+import { stage } from './harness/stage.mjs'
+import { until } from './harness/wait.mjs'
+
+const s = stage()
+
+test('kill -9 and restart: both reconnect, keep editing, and nothing is missing', async (t) => {
+  const url = s.room()
+  const [ada, bo] = await Promise.all([s.person('Ada'), s.person('Bo')])
+  for (const p of [ada, bo]) p.expectNetworkErrors()
+  await Promise.all([ada.enter(url), bo.enter(url)])
+  await ada.typeCode('before ')
+  await bo.typeDocument('Before. ')
+  await converge(ada, bo)
+
+  await s.server.kill()
+  for (const p of [ada, bo]) await until(`${p.name} is offline`, async () => (await p.status()).startsWith('Offline'))
+  await ada.typeCode('ada ')
+  await bo.typeCode('bo ')
+  await bo.typeDocument('Meanwhile.')
+
+  await s.server.start()
+  const restarted = Date.now()
+  await Promise.all([ada.online(), bo.online()])
+  t.diagnostic(`both online ${Date.now() - restarted} ms after the server was ready`)
+  const { code, document } = await converge(ada, bo)
+  for (const word of ['before ', 'ada ', 'bo ']) assert.ok(code.includes(word), `${word} in ${code}`)
+  assert.equal(document, '<paragraph>Before. Meanwhile.</paragraph>')
+  assert.deepEqual([await ada.others(), await bo.others()], [['Bo'], ['Ada']])
+  await ada.typeCode('after')
+  await bo.sees('code', 'after')
+})
+
+test('what was shown as saved is there after kill -9, with no browser left to bring it', { skip: !isWeft }, async () => {
+  const url = s.room('a/b')
+  const ada = await s.person('Ada')
+  await ada.enter(url)
+  await ada.typeCode('kept for ever')
+  await ada.typeDocument('# Kept')
+  await ada.saved()
+  ada.expectNetworkErrors()
+  await s.server.kill()
+  await ada.page.close()
+  await s.server.start()
+  const bo = await s.person('Bo')
+  await bo.enter(url)
+  await bo.sees('code', 'kept for ever')
+  await bo.page.locator('.prose h1', { hasText: 'Kept' }).waitFor()
+})

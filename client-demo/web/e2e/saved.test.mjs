@@ -1,0 +1,90 @@
+// The saved state says "saved" only when the server confirmed the newest marker.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { gate } from './harness/gate.mjs'
+import { isWeft } from './harness/server.mjs'
+import { stage } from './harness/stage.mjs'
+import { until } from './harness/wait.mjs'
+
+const s = stage()
+
+const phase = (p) => p.page.evaluate(() => window.__weft.saved.state.phase)
+
+test('saved is shown after the echo of the newest marker, not before', async () => {
+  const ada = await s.person('Ada')
+  const g = await gate(ada.page)
+  await ada.enter(s.room())
+  await ada.saved()
+  assert.equal(await ada.status(), 'Online · Saved')
+
+  g.holdEchoes()
+  await ada.typeCode('one')
+  await until('three echoes are held', () => g.waiting === 3)
+  assert.equal(await phase(ada), 'saving')
+  assert.equal(await ada.status(), 'Online · Saving…')
+
+  // An older echo confirms the older change only.
+  g.releaseEchoes(2)
+  await until('two changes are confirmed', () => ada.page.evaluate(() => window.__weft.saved.state.unsaved === 1))
+  assert.equal(await phase(ada), 'saving')
+
+  g.releaseEchoes()
+  await ada.saved()
+  assert.equal(g.echoed.at(-1), g.sent.at(-1))
+  assert.equal(await ada.page.evaluate(() => window.__weft.saved.state.unsaved), 0)
+})
+
+test('what others write does not make one’s own state unsaved', async () => {
+  const url = s.room()
+  const [ada, bo] = await Promise.all([s.person('Ada'), s.person('Bo')])
+  const g = await gate(ada.page)
+  await Promise.all([ada.enter(url), bo.enter(url)])
+  await ada.saved()
+  g.holdEchoes()
+  await bo.typeCode('from Bo')
+  await ada.sees('code', 'from Bo')
+  assert.equal(await phase(ada), 'saved')
+})
+
+test('a slow confirmation is admitted', async () => {
+  const ada = await s.person('Ada')
+  const g = await gate(ada.page)
+  g.holdEchoes()
+  await ada.page.clock.install()
+  await ada.enter(s.room())
+  await ada.typeCode('x')
+  await until('the page waits', async () => (await ada.status()) === 'Online · Saving…')
+  await ada.page.clock.fastForward(5000)
+  assert.equal(await ada.status(), 'Online · Not confirmed yet')
+  g.releaseEchoes()
+  await ada.saved()
+})
+
+test('a connection lost before the echo leaves the change unsaved', async () => {
+  const ada = await s.person('Ada')
+  const g = await gate(ada.page)
+  await ada.enter(s.room())
+  await ada.saved()
+  g.holdEchoes()
+  await ada.typeCode('ab')
+  await until('two echoes are held', () => g.waiting === 2)
+  g.cut()
+  await until('the page is offline', async () => (await ada.status()) === 'Offline · 2 changes kept in this browser')
+  g.releaseEchoes()
+  g.restore()
+  await ada.saved()
+})
+
+test('without a gate: saved by weft, never by a server that cannot confirm', async () => {
+  const ada = await s.person('Ada')
+  await ada.enter(s.room())
+  await ada.typeCode('x')
+  if (isWeft) {
+    await ada.saved()
+    assert.ok((await ada.page.evaluate(() => window.__weft.saved.state.confirmedIn)) > 0)
+    return
+  }
+  assert.equal(await phase(ada), 'saving')
+  assert.equal(await ada.page.evaluate(() => window.__weft.saved.state.confirmedIn), null)
+})
