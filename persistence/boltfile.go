@@ -33,11 +33,11 @@ var (
 	bucketGarbage     = []byte("g")
 	bucketQuarantine  = []byte("q")
 
-	keySchema = []byte("schema") // version(4)
-	keyID     = []byte("id")     // 16 random bytes, the same in both files
-	keyFloor  = []byte("floor")  // LSN(8)
-	keyLast   = []byte("last")   // LSN(8), rooms.db only: the log is at least this long
-	keyLost   = []byte("lost")   // (from(8) to(8))..., rooms.db only: log ranges of which not even the rooms are known
+	keySchema = []byte("schema") // version(4) crc(4)
+	keyID     = []byte("id")     // 16 random bytes, the same in both files, crc(4)
+	keyFloor  = []byte("floor")  // LSN(8) seal(4)
+	keyLast   = []byte("last")   // LSN(8) seal(4), rooms.db only: the log is at least this long
+	keyLost   = []byte("lost")   // losses as JSON, seal(4), rooms.db only
 )
 
 // openBolt opens one of the two files. The freelist is written with every commit in both: without it (NoFreelistSync) bbolt

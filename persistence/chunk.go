@@ -8,7 +8,9 @@ import (
 // A snapshot is stored as the state vector followed by the state, cut into chunks in bucket "s"; integers are big-endian.
 //
 //	key    nameLen(2) name gen(8) number(4)
-//	value  data crc(4)                            crc over key and data
+//	value  data seal(4)                           seal over key and data
+//
+// There is at least one chunk, if an empty one, so that the chunks name a room whose meta is lost.
 const (
 	// chunkData is the data of every chunk but the last, in bytes. A leaf page with one chunk and the longest room name then
 	// fits four pages of 4 KiB: 16 + 16 + (2+256+8+4) + 16000 + 4 <= 16384.
@@ -16,7 +18,7 @@ const (
 	chunkTail = 4
 )
 
-func chunkCount(size uint64) uint32 { return uint32((size + chunkData - 1) / chunkData) }
+func chunkCount(size uint64) uint32 { return uint32(max(1, (size+chunkData-1)/chunkData)) }
 
 // appendChunkPrefix appends the part of the key that all generations of a room share.
 func appendChunkPrefix(dst []byte, room string) []byte {
@@ -43,21 +45,21 @@ func decodeChunkKey(b []byte) (room string, gen uint64, number uint32, err error
 }
 
 // appendChunk appends the value of a chunk whose data is parts, one after the other.
-func appendChunk(dst, key []byte, parts ...[]byte) []byte {
+func (s seal) appendChunk(dst, key []byte, parts ...[]byte) []byte {
 	from := len(dst)
 	for _, p := range parts {
 		dst = append(dst, p...)
 	}
-	return binary.BigEndian.AppendUint32(dst, checksum(key, dst[from:]))
+	return s.stamp(dst, from, key)
 }
 
 // decodeChunk returns the data of a chunk; it aliases value.
-func decodeChunk(key, value []byte) ([]byte, error) {
-	data, err := cutChecksum(value, key)
+func (s seal) decodeChunk(key, value []byte) ([]byte, error) {
+	data, err := s.check(value, key)
 	if err != nil {
 		return nil, err
 	}
-	if len(data) == 0 || len(data) > chunkData {
+	if len(data) > chunkData {
 		return nil, errLayout
 	}
 	return data, nil
@@ -72,7 +74,7 @@ func snapshotChunk(s *Snapshot, number uint32) (sv, state []byte) {
 }
 
 // joinChunks collects the chunks of a snapshot as next yields them in order, checks them against the meta and splits the result.
-func joinChunks(room string, m meta, next func(key []byte) []byte) (sv, state []byte, err error) {
+func (s seal) joinChunks(room string, m meta, next func(key []byte) []byte) (sv, state []byte, err error) {
 	size := uint64(m.svLen) + m.stateLen
 	var all, key []byte
 	for i := range m.chunks {
@@ -81,7 +83,7 @@ func joinChunks(room string, m meta, next func(key []byte) []byte) (sv, state []
 		if v == nil {
 			return nil, nil, fmt.Errorf("chunk %d of %d of generation %d is missing", i+1, m.chunks, m.gen)
 		}
-		data, err := decodeChunk(key, v)
+		data, err := s.decodeChunk(key, v)
 		if err != nil {
 			return nil, nil, fmt.Errorf("chunk %d of %d of generation %d: %w", i+1, m.chunks, m.gen, err)
 		}
@@ -93,7 +95,7 @@ func joinChunks(room string, m meta, next func(key []byte) []byte) (sv, state []
 	if uint64(len(all)) != size {
 		return nil, nil, fmt.Errorf("snapshot of %d bytes, want %d: %w", len(all), size, errLayout)
 	}
-	if checksum(all) != m.sum {
+	if s.sum(all) != m.sum {
 		return nil, nil, fmt.Errorf("snapshot: %w", errChecksum)
 	}
 	return all[:m.svLen:m.svLen], all[m.svLen:], nil

@@ -17,6 +17,9 @@ const stallRetry = 250 * time.Millisecond
 // own then.
 const trimKeys = 64
 
+// trimBytes is how much of the log must be of no use for a commit to be made only to remove it.
+const trimBytes = 1 << 20
+
 // runCommitter commits what is queued, one batch after the other, without waiting for more: a batch is what arrived during the
 // last commit. It ends when the queue is shut and empty, or when the store is fenced.
 func (s *Store) runCommitter() {
@@ -29,7 +32,7 @@ func (s *Store) runCommitter() {
 			s.queue.fail(s.fenced())
 			return
 		default:
-			if s.trimIdle() {
+			if s.trimIdle(trimKeys, trimBytes) {
 				continue
 			}
 			select {
@@ -50,7 +53,7 @@ func (s *Store) commitGroup(g *group) {
 		err := s.fenced()
 		if err == nil {
 			var c Commit
-			if c, err = s.commit(g); err == nil {
+			if c, err = s.commit(g, s.growthLimit()); err == nil {
 				if !stalledAt.IsZero() {
 					s.resume(stalledAt)
 				}
@@ -80,19 +83,20 @@ func (s *Store) commitGroup(g *group) {
 	}
 }
 
-// commit writes the group as the next batch. The same group under the same LSN may be written again after a full disk.
-func (s *Store) commit(g *group) (Commit, error) {
+// commit writes the group as the next batch, without making the file larger than maxSize (0: without bound). The same group may be
+// written again after a full disk.
+func (s *Store) commit(g *group, maxSize int) (Commit, error) {
 	start := time.Now()
 	lsn := s.nextLSN()
-	s.value, s.runs = appendBatch(s.value[:0], s.runs[:0], lsn, g)
-	s.dirValue = appendDirectory(s.dirValue[:0], lsn, s.runs)
 	key := binary.BigEndian.AppendUint64(nil, lsn)
 	first := s.logFirst
-	s.limitGrowth()
+	s.log.MaxSize = maxSize
 	err := guard(func() error {
 		return s.log.Update(func(tx *bolt.Tx) error {
 			batches, directories := tx.Bucket(bucketBatches), tx.Bucket(bucketDirectories)
 			batches.FillPercent, directories.FillPercent = 1, 1
+			s.value, s.runs = s.seal.appendBatch(s.value[:0], s.runs[:0], lsn, uint64(tx.ID()), g)
+			s.dirValue = s.seal.appendDirectory(s.dirValue[:0], lsn, s.runs)
 			if err := batches.Put(key, s.value); err != nil {
 				return err
 			}
@@ -103,7 +107,7 @@ func (s *Store) commit(g *group) (Commit, error) {
 				return err
 			}
 			var err error
-			first, err = trimLog(tx, s.logFirst, s.safeFloor.Load())
+			first, err = s.trimLog(tx, s.logFirst, s.safeFloor.Load())
 			return err
 		})
 	})
@@ -134,7 +138,7 @@ func (s *Store) nextLSN() uint64 {
 }
 
 // trimLog removes up to trimKeys batches from first on that are before floor, and returns the first that remains.
-func trimLog(tx *bolt.Tx, first, floor uint64) (uint64, error) {
+func (s *Store) trimLog(tx *bolt.Tx, first, floor uint64) (uint64, error) {
 	if first >= floor {
 		return first, nil
 	}
@@ -150,30 +154,24 @@ func trimLog(tx *bolt.Tx, first, floor uint64) (uint64, error) {
 			return first, err
 		}
 	}
-	return to, tx.Bucket(bucketNode).Put(keyFloor, binary.BigEndian.AppendUint64(nil, to))
+	return to, tx.Bucket(bucketNode).Put(keyFloor, appendLSN(s.seal, keyFloor, to))
 }
 
-// trimIdle removes batches that are not needed while there is nothing to commit, and tells whether it should be called again.
-func (s *Store) trimIdle() bool {
-	if s.logFirst >= s.safeFloor.Load() || s.fenced() != nil || s.stopped() {
+// trimIdle removes batches that no room needs while there is nothing to commit, when they are many or large enough. The commit
+// that does it writes an empty batch, since every transaction of the log writes one. It tells whether to call it again.
+func (s *Store) trimIdle(keys uint64, bytes int64) bool {
+	s.mu.Lock()
+	floor := min(s.safeFloor.Load(), s.idx.last)
+	useless := s.sizes.before(floor)
+	s.mu.Unlock()
+	if s.logFirst >= floor || (floor-s.logFirst < keys && useless < bytes) || s.fenced() != nil || s.stopped() {
 		return false
 	}
-	first := s.logFirst
-	s.log.MaxSize = 0 // shortening the log may take a few pages first
-	err := guard(func() error {
-		return s.log.Update(func(tx *bolt.Tx) (err error) {
-			first, err = trimLog(tx, s.logFirst, s.safeFloor.Load())
-			return err
-		})
-	})
-	if err != nil {
-		if !isDiskFull(err) {
-			s.fenceOff(logFile, fmt.Errorf("shorten the log: %w", err))
-		}
-		return false
+	_, err := s.commit(&group{}, 0) // without bound: shortening the log may take a few pages first
+	if err != nil && !isDiskFull(err) {
+		s.fenceOff(logFile, fmt.Errorf("shorten the log: %w", err))
 	}
-	s.trimmed(first)
-	return true
+	return err == nil
 }
 
 func (s *Store) trimmed(first uint64) {

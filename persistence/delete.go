@@ -44,7 +44,7 @@ func (s *Store) known(room string) (bool, error) {
 	s.mu.Lock()
 	l := s.idx.rooms[room]
 	known := s.quarantine[room] != nil || (l != nil && len(l.runs) > 0)
-	lost := len(s.lost) > 0
+	lost := !s.lost.none()
 	s.mu.Unlock()
 	if known || lost {
 		return true, nil
@@ -68,7 +68,7 @@ func (s *Store) buryJob(room string, lsn uint64) *job {
 	step := func(tx *bolt.Tx, budget int) (int, bool, error) {
 		rooms := tx.Bucket(bucketRooms)
 		if v := rooms.Get(key); v != nil {
-			if m, err := decodeMeta(key, v); err == nil && m.dirty > lsn {
+			if m, err := s.seal.decodeMeta(key, v); err == nil && m.dirty > lsn {
 				return 0, true, nil // saved after the tombstone
 			}
 		}
@@ -84,7 +84,7 @@ func (s *Store) buryJob(room string, lsn uint64) *job {
 		s.mu.Lock()
 		s.idx.buried(room, lsn)
 		delete(s.quarantine, room)
-		if len(s.lost) > 0 {
+		if !s.lost.none() {
 			s.pardoned[room] = lsn
 		}
 		s.mu.Unlock()
@@ -96,11 +96,11 @@ func (s *Store) buryJob(room string, lsn uint64) *job {
 func (s *Store) pardon(tx *bolt.Tx, room string, lsn uint64) error {
 	q := tx.Bucket(bucketQuarantine)
 	s.mu.Lock()
-	lost := len(s.lost) > 0
+	lost := !s.lost.none()
 	s.mu.Unlock()
 	if !lost {
 		return q.Delete([]byte(room))
 	}
 	v := binary.BigEndian.AppendUint64([]byte{verdictPardon}, lsn)
-	return q.Put([]byte(room), appendChecksum(v, 0))
+	return q.Put([]byte(room), s.seal.stamp(v, 0, []byte(room)))
 }

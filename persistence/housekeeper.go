@@ -40,6 +40,18 @@ func (l *logSizes) trim(first uint64) {
 	l.first += n
 }
 
+// before returns the bytes of the batches before lsn.
+func (l *logSizes) before(lsn uint64) int64 {
+	total := int64(0)
+	for i := range l.sizes {
+		if l.first+uint64(i) >= lsn {
+			break
+		}
+		total += int64(l.sizes[i])
+	}
+	return total
+}
+
 // excess returns the LSN up to which the log must go to be no longer than bound, or 0.
 func (l *logSizes) excess(bound int64) uint64 {
 	over := l.total - bound

@@ -81,10 +81,10 @@ func (s *Store) storedAfter(after string, limit int) (map[string]Info, error) {
 				k, v = c.Next()
 			}
 			for ; k != nil && len(infos) < limit; k, v = c.Next() {
-				m, err := decodeMeta(k, v)
+				m, err := s.seal.decodeMeta(k, v)
 				if err != nil {
 					name := string(k)
-					if n, ok := metaName(v); ok {
+					if n, ok := s.seal.metaName(v); ok {
 						name = n
 					}
 					damages = append(damages, &DamageError{Room: name, File: roomsFile, What: "meta", Err: err})

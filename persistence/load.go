@@ -81,14 +81,14 @@ func (s *Store) readSnapshot(room string, tomb uint64) (st Stored, m meta, found
 				return nil
 			}
 			var err error
-			if m, err = decodeMeta([]byte(room), v); err != nil {
+			if m, err = s.seal.decodeMeta([]byte(room), v); err != nil {
 				return damage("meta", err)
 			}
 			if tomb != 0 && m.dirty <= tomb {
 				m = meta{}
 				return nil
 			}
-			sv, state, err := joinChunks(room, m, tx.Bucket(bucketChunks).Get)
+			sv, state, err := s.seal.joinChunks(room, m, tx.Bucket(bucketChunks).Get)
 			if err != nil {
 				return damage("snapshot", err)
 			}
@@ -171,17 +171,11 @@ func (x *index) tombOf(room string) uint64 {
 	return 0
 }
 
-// lossOf tells whether a lost range of the log may have held edits of the room. dirty is the room's first LSN beyond its
-// snapshot, stored tells whether it has one. mu is held.
+// lossOf tells whether something lost without a name may have been the room's. dirty is the room's first LSN beyond its snapshot,
+// stored tells whether it has one. mu is held.
 func (s *Store) lossOf(room string, stored bool, dirty uint64) *DamageError {
 	if !stored {
 		dirty = 0
 	}
-	dirty = max(dirty, s.pardoned[room])
-	for _, l := range s.lost {
-		if l.to >= dirty {
-			return l.damage(room)
-		}
-	}
-	return nil
+	return s.lost.of(room, stored, dirty, s.pardoned[room])
 }

@@ -212,7 +212,7 @@ func (m *Memory) commitGroup(g *group) {
 func (m *Memory) tryCommit(g *group) error {
 	m.mu.Lock()
 	fault, err := m.faults.Commit, m.fence
-	value, runs := appendBatch(nil, nil, m.lsn+1, g)
+	value, runs := seal(0).appendBatch(nil, nil, m.lsn+1, 0, g)
 	c := Commit{LSN: m.lsn + 1, Rooms: len(runs), Records: len(g.refs), Bytes: len(value)}
 	m.mu.Unlock()
 	if err != nil {

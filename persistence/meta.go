@@ -8,9 +8,9 @@ import (
 
 // Byte layout of a room's meta, the value under the room's name in bucket "r"; integers are big-endian.
 //
-//	meta  'R' version(1) nameLen(2) epoch(8) seq(8) gen(8) chunks(4) svLen(4) stateLen(8) sum(4) saved(8) dirty(8) topEpoch(8) name crc(4)
+//	meta  'R' version(1) nameLen(2) epoch(8) seq(8) gen(8) chunks(4) svLen(4) stateLen(8) sum(4) saved(8) dirty(8) topEpoch(8) name seal(4)
 //
-// sum is the CRC-32C of the state vector and the state together; saved is Unix time in ms; crc covers the key and all before it.
+// sum is the seal of the state vector and the state together; saved is Unix time in ms; the last seal covers the key and all before it.
 // The state vector lies in the chunks, before the state: it can be as large as thousands of clients make it, and a scan over all
 // metas would have to read it.
 const (
@@ -31,7 +31,7 @@ type meta struct {
 	topEpoch uint64 // highest epoch ever seen for the room
 }
 
-func appendMeta(dst []byte, room string, m meta) []byte {
+func (s seal) appendMeta(dst []byte, room string, m meta) []byte {
 	from := len(dst)
 	dst = append(dst, 'R', metaVersion)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(room)))
@@ -46,12 +46,12 @@ func appendMeta(dst []byte, room string, m meta) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, m.dirty)
 	dst = binary.BigEndian.AppendUint64(dst, m.topEpoch)
 	dst = append(dst, room...)
-	return binary.BigEndian.AppendUint32(dst, checksum([]byte(room), dst[from:]))
+	return s.stamp(dst, from, []byte(room))
 }
 
 // decodeMeta reads the meta stored under key.
-func decodeMeta(key, b []byte) (meta, error) {
-	b, err := cutChecksum(b, key)
+func (s seal) decodeMeta(key, b []byte) (meta, error) {
+	b, err := s.check(b, key)
 	if err != nil {
 		return meta{}, err
 	}
@@ -80,7 +80,7 @@ func decodeMeta(key, b []byte) (meta, error) {
 }
 
 // metaName returns the room name inside a meta value whose key may be damaged; ok is false when the value is damaged too.
-func metaName(b []byte) (name string, ok bool) {
+func (s seal) metaName(b []byte) (name string, ok bool) {
 	if len(b) < metaHead+4 || b[0] != 'R' {
 		return "", false
 	}
@@ -89,6 +89,6 @@ func metaName(b []byte) (name string, ok bool) {
 		return "", false
 	}
 	name = string(b[metaHead : metaHead+nameLen])
-	_, err := decodeMeta([]byte(name), b)
+	_, err := s.decodeMeta([]byte(name), b)
 	return name, err == nil
 }

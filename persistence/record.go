@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"math"
 	"slices"
 	"strings"
 )
@@ -13,45 +11,22 @@ import (
 // Byte layouts of the log; integers are big-endian, crc is CRC-32C (Castagnoli).
 //
 //	record  kind(1) nameLen(2) dataLen(4) epoch(8) seq(8) name data crc(4)                 crc over all before it
-//	batch   'W' 'B' version(1) 0(1) lsn(8) records(4) bodyLen(4) crc(4) | record...        crc over the 20 bytes before it
+//	batch   'W' 'B' version(1) 0(1) lsn(8) tx(8) records(4) bodyLen(4) seal(4) | record... seal over the 28 bytes before it
 //
-// The records of one room stand together in a batch, in the order of Append.
+// The records of one room stand together in a batch, in the order of Append. tx is the bbolt transaction that wrote the batch:
+// every transaction of the log writes exactly one, so the newest meta page of the file tells how many batches there must be.
+// A seal is a CRC-32C that begins with the random id of the directory. Only what this store wrote has a right one; bytes inside
+// an update that look like a batch, which whoever sent the update may have chosen, have not. That matters where batches are
+// searched for in a damaged file.
 const (
 	recordHead   = 23
 	recordTail   = 4
-	batchHead    = 24
+	batchHead    = 32
 	batchVersion = 1
 
 	kindUpdate    = 0
 	kindTombstone = 1 // the room was deleted: everything of it before this record is void; no data, zero position
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func checksum(parts ...[]byte) uint32 {
-	var c uint32
-	for _, p := range parts {
-		c = crc32.Update(c, castagnoli, p)
-	}
-	return c
-}
-
-// appendChecksum appends the CRC-32C of dst[from:].
-func appendChecksum(dst []byte, from int) []byte {
-	return binary.BigEndian.AppendUint32(dst, checksum(dst[from:]))
-}
-
-// cutChecksum returns b without the CRC-32C at its end, which covers prefix and the rest of b.
-func cutChecksum(b []byte, prefix ...[]byte) ([]byte, error) {
-	if len(b) < 4 {
-		return nil, errShort
-	}
-	body, tail := b[:len(b)-4], b[len(b)-4:]
-	if checksum(append(prefix, body)...) != binary.BigEndian.Uint32(tail) {
-		return nil, errChecksum
-	}
-	return body, nil
-}
 
 var (
 	errShort    = errors.New("too short")
@@ -69,7 +44,7 @@ func appendRecord(dst []byte, kind byte, room string, pos Position, data []byte)
 	dst = binary.BigEndian.AppendUint64(dst, pos.Seq)
 	dst = append(dst, room...)
 	dst = append(dst, data...)
-	return appendChecksum(dst, from)
+	return seal(0).stamp(dst, from)
 }
 
 // rawRecord is a decoded record; name and data alias the input.
@@ -95,7 +70,7 @@ func decodeRecord(b []byte) (rawRecord, error) {
 	if int64(len(b)) < size {
 		return rawRecord{}, errShort
 	}
-	body, err := cutChecksum(b[:size])
+	body, err := seal(0).check(b[:size])
 	if err != nil {
 		return rawRecord{}, err
 	}
@@ -155,14 +130,15 @@ type roomRun struct {
 }
 
 // appendBatch appends the batch of the group's records to dst and returns the runs in it. It sorts g.refs by room.
-func appendBatch(dst []byte, runs []roomRun, lsn uint64, g *group) ([]byte, []roomRun) {
+func (s seal) appendBatch(dst []byte, runs []roomRun, lsn, tx uint64, g *group) ([]byte, []roomRun) {
 	slices.SortStableFunc(g.refs, func(a, b ref) int { return strings.Compare(a.room, b.room) })
 	from := len(dst)
 	dst = append(dst, 'W', 'B', batchVersion, 0)
 	dst = binary.BigEndian.AppendUint64(dst, lsn)
+	dst = binary.BigEndian.AppendUint64(dst, tx)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(g.refs)))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(g.buf)))
-	dst = appendChecksum(dst, from)
+	dst = s.stamp(dst, from)
 	for _, r := range g.refs {
 		off := len(dst) - from
 		dst = append(dst, g.buf[r.off:r.off+r.n]...)
@@ -190,35 +166,45 @@ func extendRuns(runs []roomRun, lsn uint64, room string, kind byte, pos Position
 	return runs
 }
 
-// decodeBatchHead checks the head of a batch and returns the number of its records.
-func decodeBatchHead(b []byte, lsn uint64) (records int, err error) {
+// batchInfo is the head of a batch.
+type batchInfo struct {
+	lsn, tx uint64
+	records int
+	body    int // bytes after the head
+}
+
+// decodeBatchHead reads the head at the start of b, which may be longer or shorter than the batch.
+func (s seal) decodeBatchHead(b []byte) (batchInfo, error) {
 	if len(b) < batchHead {
-		return 0, errShort
-	}
-	if _, err := cutChecksum(b[:batchHead]); err != nil {
-		return 0, err
+		return batchInfo{}, errShort
 	}
 	if b[0] != 'W' || b[1] != 'B' || b[2] != batchVersion {
-		return 0, errLayout
+		return batchInfo{}, errLayout
 	}
-	if got := binary.BigEndian.Uint64(b[4:]); got != lsn {
-		return 0, fmt.Errorf("batch of LSN %d under LSN %d", got, lsn)
+	if _, err := s.check(b[:batchHead]); err != nil {
+		return batchInfo{}, err
 	}
-	if body := binary.BigEndian.Uint32(b[16:]); int64(body) != int64(len(b)-batchHead) {
-		return 0, errLayout
-	}
-	return int(binary.BigEndian.Uint32(b[12:])), nil
+	return batchInfo{
+		lsn:     binary.BigEndian.Uint64(b[4:]),
+		tx:      binary.BigEndian.Uint64(b[12:]),
+		records: int(binary.BigEndian.Uint32(b[20:])),
+		body:    int(binary.BigEndian.Uint32(b[24:])),
+	}, nil
 }
 
 // decodeBatch checks every record of a batch and returns its runs. On error the runs are those before the bad record.
-func decodeBatch(runs []roomRun, b []byte, lsn uint64) ([]roomRun, error) {
-	if int64(len(b)) > math.MaxUint32 {
-		return runs, errLayout
-	}
-	records, err := decodeBatchHead(b, lsn)
+func (s seal) decodeBatch(runs []roomRun, b []byte, lsn uint64) ([]roomRun, error) {
+	head, err := s.decodeBatchHead(b)
 	if err != nil {
 		return runs, err
 	}
+	if head.lsn != lsn {
+		return runs, fmt.Errorf("batch of LSN %d under LSN %d", head.lsn, lsn)
+	}
+	if head.body != len(b)-batchHead {
+		return runs, errLayout
+	}
+	records := head.records
 	room := "" // reused while the name stays the same: one allocation per run
 	off := batchHead
 	for i := range records {

@@ -87,7 +87,7 @@ func (w *snapshotWriter) step(tx *bolt.Tx, budget int) (used int, done bool, err
 		}
 		key = appendChunkKey(nil, w.room, w.stepGen, w.stepNext)
 		sv, state := snapshotChunk(&w.snap, w.stepNext)
-		value := appendChunk(make([]byte, 0, len(sv)+len(state)+chunkTail), key, sv, state)
+		value := w.store.seal.appendChunk(make([]byte, 0, len(sv)+len(state)+chunkTail), key, sv, state)
 		if err := chunks.Put(key, value); err != nil {
 			return used, false, err
 		}
@@ -109,7 +109,7 @@ func (w *snapshotWriter) flip(tx *bolt.Tx) (used int, err error) {
 		chunks:   w.chunks(),
 		svLen:    uint32(len(w.snap.StateVector)),
 		stateLen: uint64(len(w.snap.State)),
-		sum:      checksum(w.snap.StateVector, w.snap.State),
+		sum:      w.store.seal.sum(w.snap.StateVector, w.snap.State),
 		saved:    time.Now(),
 		topEpoch: w.snap.Pos.Epoch,
 	}
@@ -121,7 +121,7 @@ func (w *snapshotWriter) flip(tx *bolt.Tx) (used int, err error) {
 	s.mu.Unlock()
 	w.old = generation{}
 	if v := rooms.Get(key); v != nil {
-		old, err := decodeMeta(key, v)
+		old, err := s.seal.decodeMeta(key, v)
 		if err != nil {
 			return 0, s.setAside(&DamageError{Room: w.room, File: roomsFile, What: "meta", Err: err})
 		}
@@ -139,7 +139,7 @@ func (w *snapshotWriter) flip(tx *bolt.Tx) (used int, err error) {
 			return used, err
 		}
 	}
-	return used + 128, rooms.Put(key, appendMeta(nil, w.room, m))
+	return used + 128, rooms.Put(key, s.seal.appendMeta(nil, w.room, m))
 }
 
 // after lets the log go and sweeps what is left of the old generation.

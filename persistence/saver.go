@@ -2,7 +2,6 @@ package persistence
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -179,7 +178,7 @@ func (v *saver) commit(jobs []*job) []*job {
 	err := guard(func() error {
 		touched, finished = nil, nil
 		return s.rooms.Update(func(tx *bolt.Tx) error {
-			if err := putNode(tx, floor, last); err != nil {
+			if err := s.putFloor(tx, floor, last); err != nil {
 				return err
 			}
 			budget := saveBytes
@@ -258,12 +257,13 @@ func finishJobs(jobs, ended []*job, err error) []*job {
 	return slices.DeleteFunc(jobs, func(j *job) bool { return slices.Contains(ended, j) })
 }
 
-func putNode(tx *bolt.Tx, floor, last uint64) error {
+// putFloor notes in rooms.db how much of the log there is and how much of it is needed.
+func (s *Store) putFloor(tx *bolt.Tx, floor, last uint64) error {
 	n := tx.Bucket(bucketNode)
-	if err := n.Put(keyFloor, binary.BigEndian.AppendUint64(nil, floor)); err != nil {
+	if err := n.Put(keyFloor, appendLSN(s.seal, keyFloor, floor)); err != nil {
 		return err
 	}
-	return n.Put(keyLast, binary.BigEndian.AppendUint64(nil, last))
+	return n.Put(keyLast, appendLSN(s.seal, keyLast, last))
 }
 
 // raiseSafeFloor lets the committer remove the batches before floor.

@@ -66,26 +66,26 @@ func (zeroReader) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// limitGrowth keeps the log from eating the space that the reserve gave up for checkpoints: with less than half of it free, the
-// log must do with the pages it has.
-func (s *Store) limitGrowth() {
-	s.log.MaxSize = 0
+// growthLimit keeps the log from eating the space that the reserve gave up for checkpoints: with less than half of it free, the
+// log must do with the pages it has. It returns the size that wal.db may have, 0 for any.
+func (s *Store) growthLimit() int {
 	if !s.reserve.gone || s.reserve.size <= 0 {
-		return
+		return 0
 	}
 	free, err := freeSpace(s.dir)
 	if err != nil {
-		return
+		return 0
 	}
 	if free >= 2*s.reserve.size {
 		s.reserve.keep()
-		return
+		return 0
 	}
 	if free < s.reserve.size/2 {
 		if fi, err := os.Stat(s.log.Path()); err == nil {
-			s.log.MaxSize = int(fi.Size())
+			return int(fi.Size())
 		}
 	}
+	return 0
 }
 
 // stall notes that nothing can be written because the disk is full.
@@ -108,7 +108,7 @@ func (s *Store) resume(since time.Time) {
 func (s *Store) makeSpace() {
 	s.reserve.giveUp()
 	s.saver.moveFloor()
-	for s.trimIdle() {
+	for s.trimIdle(1, 0) {
 	}
 	t := time.NewTimer(stallRetry)
 	defer t.Stop()

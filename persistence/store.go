@@ -17,6 +17,7 @@ type Store struct {
 	dir   string
 	opts  Options
 	id    []byte
+	seal  seal
 	lock  *os.File
 	log   *bolt.DB
 	rooms *bolt.DB
@@ -40,7 +41,7 @@ type Store struct {
 	idx        *index
 	sizes      logSizes
 	quarantine map[string]*DamageError
-	lost       []lsnRange        // not even the rooms that had edits there are known
+	lost       losses            // what is lost without a name
 	pardoned   map[string]uint64 // rooms that were begun anew after a loss, and when
 	fence      error             // why nothing is written any more
 	stalled    error             // why nothing can be written just now
@@ -65,6 +66,7 @@ func Open(dir string, o Options) (*Store, error) {
 		stop:       make(chan struct{}),
 		idx:        newIndex(),
 		quarantine: make(map[string]*DamageError),
+		pardoned:   make(map[string]uint64),
 	}
 	s.queue = newQueue(s.opts.QueueBytes)
 	s.saver = newSaver(s)
