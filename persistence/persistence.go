@@ -91,8 +91,8 @@ type Info struct {
 	Checkpoint Position  // position of the snapshot; zero when there is none
 	Gen        uint64    // generation of the snapshot; 0 when there is none
 	Size       int64     // bytes of the snapshot's state
-	LogBytes   int64     // bytes in the log that a checkpoint would free
-	LogRecords int       // records in the log that a checkpoint would free
+	LogBytes   int64     // bytes in the log that a checkpoint at Pos would free
+	LogRecords int       // records in the log that a checkpoint at Pos would free, counted by batch
 	Saved      time.Time // when the snapshot was written; zero when there is none
 	Damage     string    // why the room is set aside; empty when it is not
 }

@@ -3,6 +3,7 @@ package persistence_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
 
 	"weft/persistence"
@@ -11,7 +12,7 @@ import (
 // small are options for tests: no reserve, which would be written for each of them.
 var small = persistence.Options{ReserveBytes: -1, ScrubEvery: -1}
 
-func openStore(t *testing.T, dir string, o persistence.Options) *persistence.Store {
+func openStore(t testing.TB, dir string, o persistence.Options) *persistence.Store {
 	t.Helper()
 	s, err := persistence.Open(dir, o)
 	if err != nil {
@@ -33,7 +34,7 @@ func record(room string, seq uint64) persistence.Record {
 	}
 }
 
-func appendWait(t *testing.T, s interface {
+func appendWait(t testing.TB, s interface {
 	Append([]persistence.Record, func(error)) error
 }, recs ...persistence.Record,
 ) {
@@ -81,5 +82,14 @@ func TestLocked(t *testing.T) {
 	openStore(t, dir, small)
 	if _, err := persistence.Open(dir, small); !errors.Is(err, persistence.ErrLocked) {
 		t.Errorf("second Open = %v, want ErrLocked", err)
+	}
+}
+
+// noSalvage checks that opening dir found nothing to repair.
+func noSalvage(t testing.TB, dir string) {
+	t.Helper()
+	kept, err := filepath.Glob(filepath.Join(dir, "*.damaged-*"))
+	if err != nil || len(kept) > 0 {
+		t.Errorf("Open(%s) set aside %v, %v, want none", dir, kept, err)
 	}
 }
