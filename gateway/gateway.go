@@ -1,1 +1,218 @@
+// Package gateway is everything between a client's socket and a room: the public HTTP listener with its WebSocket
+// endpoint, origin check, limits, REST routes and health, and the life of each connection from the upgrade to the one
+// event that says why it ended.
+//
+// It owns connections, not documents: a connection reads frames, lets the protocol's dialect decode them, hands the
+// messages to its session, and writes what the session's outbox holds. Package room decides what a message does.
+//
+// # Goroutines
+//
+// An idle connection is one goroutine, started fresh after the hijack so that net/http's buffers and deep stack are
+// freed: it reads. A second one exists only while there is something to write, and is the only one that ever writes to
+// the socket: data, pings, pongs and the close frame leave through it, everything queued in one Write. gorilla/websocket
+// does the handshake and reads frames; it never writes after the upgrade, see socket.
+//
+// # Invariants
+//
+//   - Every connection that was accepted ends with exactly one Closed event that carries a protocol.Reason.
+//   - No query string, token, header or payload reaches an event or an error.
+//   - A panic while serving one connection or request ends that one alone.
+//
+// Follows RFC 6455 (WebSocket) and the y-websocket provider 3.1.0 on top of it.
 package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"weft/crdt"
+	"weft/protocol"
+	"weft/room"
+)
+
+// Rooms is where connections find their rooms: those of this process (Local), or a cluster's.
+type Rooms interface {
+	// Join makes p a peer of the room. Its error says how the connection ends when it is, or wraps, a
+	// *protocol.CloseError; it may wait for the room to be loaded.
+	Join(ctx context.Context, name string, p room.Peer) (Session, error)
+	// Status describes one room without opening it.
+	Status(ctx context.Context, name string) (room.Status, error)
+	// List describes the rooms that are open or stored.
+	List(ctx context.Context) ([]room.Status, error)
+	// Export calls f with the room's document on the goroutine that owns it, opening the room when it is cold.
+	Export(ctx context.Context, name string, f func(*crdt.Doc) error) error
+}
+
+// Session is one connection's place in a room; *room.Session is one.
+type Session interface {
+	// Handle takes one message of this connection, in order. It blocks while the room's inbox is full, and its
+	// error ends the connection.
+	Handle(ctx context.Context, m protocol.Message) error
+	// Leave ends the session; it may be called more than once.
+	Leave()
+	// Done is closed when the session has ended, by Leave or by the room; Err then says why.
+	Done() <-chan struct{}
+	// Err returns nil before Done is closed, and after Leave.
+	Err() error
+}
+
+// Local makes the rooms of this process fit Rooms.
+func Local(g *room.Registry) Rooms { return local{g} }
+
+type local struct{ *room.Registry }
+
+func (l local) Join(ctx context.Context, name string, p room.Peer) (Session, error) {
+	s, err := l.Registry.Join(ctx, name, p)
+	if err != nil {
+		return nil, err // not s: a nil *room.Session would be a non-nil Session
+	}
+	return s, nil
+}
+
+// Options configures a Server. Zero fields mean their defaults.
+type Options struct {
+	// Rooms serves the rooms. Required.
+	Rooms Rooms
+	// Origins lists the web origins (scheme://host[:port], compared exactly) whose pages may connect beside the
+	// server's own.
+	Origins []string
+	// GuardHost refuses requests whose Host is neither an address nor localhost nor the host of a listed origin. Set
+	// it where the server trusts its own machine, that is on loopback without auth: see origins.checkHost.
+	GuardHost bool
+	// Demo serves every path that is not the gateway's. Nil: 404.
+	Demo http.Handler
+	// Limits bounds what a frame may hold.
+	Limits protocol.Limits
+	// MaxConns bounds the WebSocket connections of the process. Default 20,000.
+	MaxConns int
+	// MaxConnsPerAddress bounds those of one client address (IPv6: one /64). Default 4,096, which is guessed: high
+	// enough for a proxy in front, whose address all clients then share, and low enough to leave places for others.
+	MaxConnsPerAddress int
+	// OutboxBytes bounds what waits for one connection's writer. Default 1 MiB.
+	OutboxBytes int
+	// Ready tells whether the parts behind the gateway can work; its error is shown by /readyz. Nil: always.
+	Ready func() error
+	// Events tells what happens. Its functions are called from many goroutines and must not block.
+	Events Events
+}
+
+// Defaults of Options.
+const (
+	defaultMaxConns           = 20_000
+	defaultMaxConnsPerAddress = 4_096
+	defaultOutboxBytes        = 1 << 20
+)
+
+// Events are the things worth logging and counting. Nil functions are skipped.
+type Events struct {
+	// Opened is called when a connection has been upgraded, before it joined its room.
+	Opened func(ConnStart)
+	// Closed is called once for every Opened, when nothing of the connection is left.
+	Closed func(ConnEnd)
+	// Refused is called when a request was answered with an error instead of being served.
+	Refused func(Refusal)
+	// Received is called for each message that was read, with its payload's length in bytes.
+	Received func(bytes int)
+	// Sent is called after each Write to a socket with the messages and bytes (headers included) it carried.
+	Sent func(messages, bytes int)
+	// Panicked is called when a panic was recovered; where names the activity.
+	Panicked func(where string, value any, stack []byte)
+}
+
+// ConnStart describes a connection that was accepted.
+type ConnStart struct {
+	ID       uint64 // unique in this process
+	Room     string // a valid room name
+	Protocol string // "y-websocket"
+	Remote   netip.AddrPort
+	Accept   time.Duration // from the request's arrival in the handler to the end of the upgrade
+}
+
+// ConnEnd describes a connection that has ended.
+type ConnEnd struct {
+	ConnStart
+	Reason      protocol.Reason
+	Detail      string // for logs, may be empty; holds neither content nor tokens
+	Duration    time.Duration
+	BytesIn     int64 // of the socket, frame headers included
+	BytesOut    int64
+	MessagesIn  int64
+	MessagesOut int64
+}
+
+// Refusal describes a request that was answered with an error.
+type Refusal struct {
+	Status int    // HTTP status
+	Code   string // as in the JSON answer
+	Path   string // decoded path without the query; may hold anything a client can send
+	Remote netip.AddrPort
+}
+
+// Server serves the public listener. It is an http.Handler; Admin gives the handler of the operator's listener.
+type Server struct {
+	// Static after construction.
+	o        Options
+	origins  origins
+	upgrader websocket.Upgrader
+	conns    *registry
+	ids      atomic.Uint64
+}
+
+// New returns a server. It fails when an entry of Options.Origins is not an origin.
+func New(o Options) (*Server, error) {
+	if o.Rooms == nil {
+		return nil, errors.New("gateway: Options.Rooms is nil")
+	}
+	allowed, err := newOrigins(o.Origins, o.GuardHost)
+	if err != nil {
+		return nil, err
+	}
+	setDefault(&o.MaxConns, defaultMaxConns)
+	setDefault(&o.MaxConnsPerAddress, defaultMaxConnsPerAddress)
+	setDefault(&o.OutboxBytes, defaultOutboxBytes)
+	o.Limits = o.Limits.WithDefaults()
+	s := &Server{o: o, origins: allowed, conns: newRegistry(o.MaxConns, o.MaxConnsPerAddress)}
+	s.upgrader = s.newUpgrader()
+	return s, nil
+}
+
+func setDefault(field *int, value int) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// Conns returns how many connections have a place.
+func (s *Server) Conns() int { return s.conns.count() }
+
+// refuse answers a request with f and reports it.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
+	f.write(w)
+	s.reportRefusal(r, f.status, f.code)
+}
+
+func (s *Server) reportRefusal(r *http.Request, status int, code string) {
+	if s.o.Events.Refused != nil {
+		s.o.Events.Refused(Refusal{Status: status, Code: code, Path: r.URL.Path, Remote: remoteOf(r)})
+	}
+}
+
+// panicked reports a recovered panic. It must be called from the deferred function that recovered, for the stack.
+func (s *Server) panicked(where string, value any) {
+	if s.o.Events.Panicked != nil {
+		s.o.Events.Panicked(where, value, debug.Stack())
+	}
+}
+
+// remoteOf returns the address that the request came from: the socket's, for headers can be forged.
+func remoteOf(r *http.Request) netip.AddrPort {
+	a, _ := netip.ParseAddrPort(r.RemoteAddr) // the zero value where a listener has no such addresses
+	return a
+}

@@ -1,0 +1,198 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"weft/protocol"
+	"weft/room"
+)
+
+// conn is one WebSocket connection in one room, from the upgrade to its end.
+type conn struct {
+	// Static after construction.
+	srv     *Server
+	start   ConnStart
+	dialect protocol.Dialect
+	nc      net.Conn // the connection below socket; only write and the deadlines touch it directly
+	ws      *websocket.Conn
+	out     *room.Outbox
+	born    time.Time
+	ctx     context.Context // ends with the connection; its end is what the session waits for
+	cancel  context.CancelFunc
+	done    chan struct{} // closed by the writer after its last write
+
+	// Owned by run.
+	in incoming
+
+	// Counted by the writer, read by anyone.
+	bytesOut    atomic.Int64
+	messagesOut atomic.Int64
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	writing bool                 // a writer goroutine exists
+	pending bool                 // there may be something to write
+	ping    bool                 // a ping is due
+	pong    []byte               // the payload of the newest ping of the client, nil when it is answered
+	ending  *protocol.CloseError // why the connection ends, the first reason given; nil while it does not
+	endBy   time.Time            // when ending: the deadline of what is left to write and read
+}
+
+// lost is the reason of a connection that ended without a word: there is nobody to send a code to, and 1006 is the
+// number that RFC 6455 section 7.1.5 keeps for exactly that and forbids on the wire.
+var lost = protocol.Reason{Code: websocket.CloseAbnormalClosure, Name: "lost", Text: "the connection broke", Retry: true}
+
+const (
+	// closeTime bounds the end of a connection: the last writes, the close frame and the wait for its answer.
+	closeTime = 5 * time.Second
+	// discardTime bounds the wait for a client whose frames can no longer be understood.
+	discardTime = time.Second
+)
+
+// run is the connection's goroutine. It returns when nothing of the connection is left.
+func (c *conn) run() {
+	defer c.srv.conns.give(c.start.Remote.Addr())
+	c.end(c.serve())
+	<-c.done
+	c.discard()
+	c.out.Close()
+	_ = c.nc.Close() // nothing to do about an error of a socket that is given up
+	c.srv.conns.remove(c)
+	if c.srv.o.Events.Closed != nil {
+		c.srv.o.Events.Closed(c.summary())
+	}
+}
+
+func (c *conn) summary() ConnEnd {
+	c.mu.Lock()
+	why := c.ending
+	c.mu.Unlock()
+	detail := why.Detail
+	if why.Cause != nil {
+		if detail != "" {
+			detail += ": "
+		}
+		detail += why.Cause.Error()
+	}
+	return ConnEnd{
+		ConnStart: c.start, Reason: why.Reason, Detail: detail, Duration: c.age(),
+		BytesIn: c.in.bytes, BytesOut: c.bytesOut.Load(), MessagesIn: c.in.messages, MessagesOut: c.messagesOut.Load(),
+	}
+}
+
+// serve joins the room and hands it every message, and goes on reading when the connection is to end, for the client's
+// answer to the close frame: closing a socket with unread bytes in it resets the connection, and the client would lose
+// the close code with it. It returns when nothing more can be read, with the reason for that.
+func (c *conn) serve() (why *protocol.CloseError) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.srv.panicked("connection", v)
+			c.in.broken = true
+			why = protocol.Internal.Closef("panic")
+		}
+	}()
+	session, err := c.srv.o.Rooms.Join(c.ctx, c.start.Room, c.peer())
+	if err != nil {
+		c.end(closeError(err))
+	} else {
+		c.in.leave = session.Leave
+		defer session.Leave()
+		c.srv.conns.wg.Go(func() { c.watchSession(session) })
+	}
+	c.armRead(pingAfter)
+	for {
+		frame, ok, err := c.readMessage()
+		if err != nil {
+			return c.readFailure(err)
+		}
+		if !ok {
+			continue
+		}
+		if err := c.handle(session, frame); err != nil {
+			c.end(closeError(err))
+		}
+	}
+}
+
+// watchSession ends the connection when the room has ended its session. It lives as long as the session.
+func (c *conn) watchSession(s Session) {
+	<-s.Done()
+	if err := s.Err(); err != nil {
+		c.end(closeError(err))
+	}
+}
+
+// handle decodes one message and hands it to the session.
+func (c *conn) handle(s Session, frame []byte) error {
+	m, err := c.dialect.Decode(frame, c.srv.o.Limits)
+	if err != nil {
+		return err
+	}
+	return s.Handle(c.ctx, m)
+}
+
+// closeError finds the reason in an error of the room or the dialect; an error without one is a mistake of ours.
+func closeError(err error) *protocol.CloseError {
+	if ce, ok := errors.AsType[*protocol.CloseError](err); ok {
+		return ce
+	}
+	return &protocol.CloseError{Reason: protocol.Internal, Cause: err}
+}
+
+// readFailure turns an error that no read can follow into the reason for which the connection ends.
+func (c *conn) readFailure(err error) *protocol.CloseError {
+	if ce, ok := errors.AsType[*protocol.CloseError](err); ok { // from readSocket, through gorilla
+		c.in.broken = true
+		return ce
+	}
+	if c.in.failed != nil {
+		return &protocol.CloseError{Reason: lost, Cause: c.in.failed}
+	}
+	if ce, ok := errors.AsType[*websocket.CloseError](err); ok {
+		return protocol.Normal.Closef("closed by the client with %d", ce.Code) // its text is the client's own, not for logs
+	}
+	c.in.broken = true
+	return &protocol.CloseError{Reason: protocol.Malformed, Cause: err}
+}
+
+// end gives the reason why the connection ends; the first one given counts. It returns at once: the writer sends what
+// is queued and the close frame, and the reader is woken. Any goroutine may call it.
+func (c *conn) end(why *protocol.CloseError) {
+	c.mu.Lock()
+	if c.ending == nil {
+		c.ending = why
+		now := time.Now()
+		c.endBy = now.Add(closeTime)
+		if why.Reason == lost {
+			c.endBy = now
+		}
+		// Errors of a socket that is gone: its reads and writes will tell.
+		_ = c.nc.SetReadDeadline(now)
+		_ = c.nc.SetWriteDeadline(c.endBy)
+	}
+	c.mu.Unlock()
+	c.cancel() // a Join or Handle that waits gives up
+	c.wake()
+}
+
+// discard reads what a client sends whose frames can no longer be understood, until it hangs up or had its time.
+func (c *conn) discard() {
+	if !c.in.broken || c.nc.SetReadDeadline(time.Now().Add(discardTime)) != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, onlyReader{c.nc}) // ends with the deadline or the client; both are fine
+}
+
+// onlyReader hides the connection's other methods from io.Copy.
+type onlyReader struct{ io.Reader }
+
+// age returns the time since the upgrade.
+func (c *conn) age() time.Duration { return time.Since(c.born) }

@@ -1,0 +1,220 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"weft/protocol"
+)
+
+// Times of a connection's reading side.
+const (
+	// A client that was silent for pingAfter is pinged, and given up after deadAfter. These pings are for the server's
+	// knowledge; what keeps a browser's side content is the room's business, for providers count messages only.
+	pingAfter = 15 * time.Second
+	deadAfter = 35 * time.Second
+	// A message must arrive within messageTime and a second more for every messageRate bytes of it, so that a large
+	// one passes a slow link and a trickled one does not hold its memory.
+	messageTime = 30 * time.Second
+	messageRate = 64 << 10 // bytes
+)
+
+// Bounds of what a client may send beside payload.
+const (
+	maxPings = 10 // in any second; a browser sends none
+	// maxOverhead bounds the bytes of one message that are not payload. A frame adds 6 to 14 of them, so a message may
+	// come in at least 1,024 frames and in at most about 2,500; gorilla does not tell frames, but bytes can be counted.
+	maxOverhead = 1024*14 + readBuffer
+	// readBuffer is gorilla's buffer: large enough for an edit and its frame in one read, and paid by each idle
+	// connection. Longer payloads are read past it.
+	readBuffer = 512 // bytes
+)
+
+// incoming is the reading side of a conn; it belongs to the goroutine that runs it.
+type incoming struct {
+	leave     func() // leaves the session, nil before there is one
+	lingering bool   // the connection is ending: messages are read for the sake of the close frame behind them
+	broken    bool   // the frames can no longer be understood
+	failed    error  // the socket's own error, or what gave it up
+
+	bytes    int64
+	messages int64
+	lastRead time.Duration // since the connection was born
+	pinged   bool          // since then
+
+	inMessage    bool          // between a message's first frame header and its end
+	messageStart time.Duration // since the connection was born
+	startBytes   int64         // value of bytes at its start
+	payload      int64         // bytes of it that were delivered
+
+	pingSecond time.Duration // start of the second in which pings are counted
+	pings      int
+}
+
+// messageBuffers holds *[]byte for messages that are being read, so that an idle connection has none.
+var messageBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+// keptBuffer is the largest message buffer that goes back to the pool.
+const keptBuffer = 64 << 10 // bytes
+
+// readMessage waits for the next message and returns its bytes, which are the caller's. ok is false when there is
+// nothing to handle: the connection is ending, perhaps because of this message. An error is final.
+func (c *conn) readMessage() (frame []byte, ok bool, err error) {
+	kind, r, err := c.ws.NextReader()
+	if err != nil {
+		return nil, false, err
+	}
+	if c.in.lingering {
+		return nil, false, nil // the next call skips it
+	}
+	if kind != websocket.BinaryMessage {
+		c.end(protocol.Malformed.Closef("text frame"))
+		return nil, false, nil
+	}
+	c.in.inMessage, c.in.messageStart, c.in.startBytes, c.in.payload = true, c.age(), c.in.bytes, 0
+	defer func() { c.in.inMessage = false }()
+
+	buf := messageBuffers.Get().(*[]byte)
+	defer func() {
+		if cap(*buf) <= keptBuffer {
+			*buf = (*buf)[:0]
+			messageBuffers.Put(buf)
+		}
+	}()
+	limit := c.srv.o.Limits.Message
+	for {
+		if len(*buf) == cap(*buf) {
+			*buf = append(*buf, 0)[:len(*buf)]
+		}
+		n, err := r.Read((*buf)[len(*buf):min(cap(*buf), limit+1)])
+		*buf = (*buf)[:len(*buf)+n]
+		c.in.payload += int64(n)
+		switch {
+		case len(*buf) > limit:
+			c.end(protocol.TooLarge.Closef("more than %d bytes", limit))
+			return nil, false, nil
+		case errors.Is(err, io.EOF) && c.in.failed == nil:
+			return c.received(*buf), true, nil
+		case err != nil:
+			return nil, false, err
+		case c.in.lingering:
+			return nil, false, nil
+		}
+	}
+}
+
+// received counts a message and gives it bytes of its own: a room keeps and relays them.
+func (c *conn) received(buf []byte) []byte {
+	c.in.messages++
+	if c.srv.o.Events.Received != nil {
+		c.srv.o.Events.Received(len(buf))
+	}
+	return append(make([]byte, 0, len(buf)), buf...)
+}
+
+// readSocket is Read of the socket below gorilla. An expired read deadline is the connection's clock, see watch.
+func (c *conn) readSocket(p []byte) (int, error) {
+	for {
+		n, err := c.nc.Read(p)
+		if n > 0 {
+			c.in.bytes += int64(n)
+			c.in.lastRead, c.in.pinged = c.age(), false
+			if c.in.inMessage && !c.in.lingering && c.in.bytes-c.in.startBytes-c.in.payload > maxOverhead+int64(n) {
+				return 0, protocol.Malformed.Closef("a message in too many frames")
+			}
+			return n, nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			c.in.failed = err
+			return 0, err
+		}
+		if err := c.watch(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// errSilent is why a client that does not even answer pings is given up.
+var errSilent = errors.New("no sign of life")
+
+// errNoAnswer is why the wait for the client's close frame ended.
+var errNoAnswer = errors.New("close frame not answered")
+
+// watch does what is due when the read deadline has expired, and sets the next one. An error gives the connection up.
+func (c *conn) watch() error {
+	if c.isEnding() {
+		return c.watchEnd()
+	}
+	now := c.age()
+	due := c.in.lastRead + pingAfter
+	switch quiet := now - c.in.lastRead; {
+	case quiet >= deadAfter:
+		c.in.failed = errSilent
+		return errSilent
+	case quiet >= pingAfter:
+		due = c.in.lastRead + deadAfter
+		if !c.in.pinged {
+			c.in.pinged = true
+			c.queue(func() { c.ping = true })
+		}
+	}
+	if c.in.inMessage {
+		late := c.in.messageStart + messageTime + time.Duration(c.in.payload/messageRate)*time.Second
+		if now >= late {
+			return protocol.TimedOut.Closef("%d bytes of a message in %v", c.in.payload, now-c.in.messageStart)
+		}
+		due = min(due, late)
+	}
+	c.armRead(due - now)
+	return nil
+}
+
+// watchEnd is watch of a connection that is ending.
+func (c *conn) watchEnd() error {
+	c.mu.Lock()
+	endBy := c.endBy
+	c.mu.Unlock()
+	if c.in.lingering && !time.Now().Before(endBy) {
+		c.in.failed = errNoAnswer
+		return errNoAnswer
+	}
+	c.in.lingering = true
+	if c.in.leave != nil {
+		c.in.leave()
+	}
+	return c.nc.SetReadDeadline(endBy)
+}
+
+// armRead sets the read deadline, unless the connection is ending: then the deadline that woke the reader stands.
+func (c *conn) armRead(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending == nil {
+		_ = c.nc.SetReadDeadline(time.Now().Add(d)) // the next read tells what is wrong with the socket
+	}
+}
+
+func (c *conn) isEnding() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ending != nil
+}
+
+// onPing answers a client's ping, unless it sends more than it may. Only the newest ping is answered when several wait,
+// as RFC 6455 section 5.5.3 allows.
+func (c *conn) onPing(payload string) error {
+	if now := c.age(); now-c.in.pingSecond >= time.Second {
+		c.in.pingSecond, c.in.pings = now, 0
+	}
+	if c.in.pings++; c.in.pings > maxPings && !c.in.lingering {
+		return protocol.RateLimited.Closef("more than %d pings a second", maxPings)
+	}
+	p := append(make([]byte, 0, len(payload)), payload...)
+	c.queue(func() { c.pong = p })
+	return nil
+}
