@@ -58,7 +58,7 @@ async function write(person) {
 test('screenshots', async () => {
   const url = s.room('team/coast')
   const [ada, bo] = await Promise.all([s.person('Ada Lovelace'), s.person('Bo')])
-  const g = await gate(ada.page)
+  const g = await gate(ada)
   await bo.enter(s.room('garden'))
   await bo.typeCode('x')
   await bo.enter(url)

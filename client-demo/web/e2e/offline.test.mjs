@@ -12,7 +12,7 @@ const s = stage()
 test('one works offline on purpose, both edit, and everybody has everything afterwards', async () => {
   const url = s.room()
   const [ada, bo] = await Promise.all([s.person('Ada'), s.person('Bo')])
-  const g = await gate(ada.page) // so that both servers confirm
+  const g = await gate(ada) // so that both servers confirm
   await Promise.all([ada.enter(url), bo.enter(url)])
   await ada.typeCode('start ')
   await bo.sees('code', 'start ')
@@ -42,7 +42,7 @@ test('one works offline on purpose, both edit, and everybody has everything afte
 test('edits made while cut off survive a reload, count as unsaved, and arrive', async () => {
   const url = s.room()
   const [ada, bo] = await Promise.all([s.person('Ada'), s.person('Bo')])
-  const g = await gate(ada.page)
+  const g = await gate(ada)
   await Promise.all([ada.enter(url), bo.enter(url)])
   await ada.typeCode('start ')
   await bo.sees('code', 'start ')
@@ -83,7 +83,7 @@ test('edits made while cut off survive a reload, count as unsaved, and arrive', 
 test('a room opened without the server can be written in, and reaches the server later', async () => {
   const url = s.room()
   const ada = await s.person('Ada')
-  const g = await gate(ada.page)
+  const g = await gate(ada)
   g.cut()
   await ada.page.goto(url)
   await until('offline', async () => (await ada.status()).startsWith('Offline'))
@@ -99,6 +99,7 @@ test('a room opened without the server can be written in, and reaches the server
 test('a server that ends the visit for good says why, and the way back is a click', async () => {
   const ada = await s.person('Ada')
   let refuse = true
+  ada.spoilPage()
   await ada.page.routeWebSocket(/\/yjs\//, (socket) => {
     if (refuse) socket.close({ code: 4403, reason: 'this room is closed' })
     else socket.connectToServer()

@@ -13,7 +13,7 @@ const phase = (p) => p.page.evaluate(() => window.__weft.saved.state.phase)
 
 test('saved is shown after the echo of the newest marker, not before', async () => {
   const ada = await s.person('Ada')
-  const g = await gate(ada.page)
+  const g = await gate(ada)
   await ada.enter(s.room())
   await ada.saved()
   assert.equal(await ada.status(), 'Online · Saved')
@@ -38,7 +38,7 @@ test('saved is shown after the echo of the newest marker, not before', async () 
 test('what others write does not make one’s own state unsaved', async () => {
   const url = s.room()
   const [ada, bo] = await Promise.all([s.person('Ada'), s.person('Bo')])
-  const g = await gate(ada.page)
+  const g = await gate(ada)
   await Promise.all([ada.enter(url), bo.enter(url)])
   await ada.saved()
   g.holdEchoes()
@@ -49,8 +49,9 @@ test('what others write does not make one’s own state unsaved', async () => {
 
 test('a slow confirmation is admitted', async () => {
   const ada = await s.person('Ada')
-  const g = await gate(ada.page)
+  const g = await gate(ada)
   g.holdEchoes()
+  ada.spoilPage()
   await ada.page.clock.install()
   await ada.enter(s.room())
   await ada.typeCode('x')
@@ -63,7 +64,7 @@ test('a slow confirmation is admitted', async () => {
 
 test('a connection lost before the echo leaves the change unsaved', async () => {
   const ada = await s.person('Ada')
-  const g = await gate(ada.page)
+  const g = await gate(ada)
   await ada.enter(s.room())
   await ada.saved()
   g.holdEchoes()

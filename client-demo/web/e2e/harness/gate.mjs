@@ -4,10 +4,11 @@ import { isWeft } from './server.mjs'
 
 const MARKER = 102
 
-/** Puts a gate before the room sockets of a page. Call it before the page opens a room. */
-export async function gate(page) {
+/** Puts a gate before the room sockets of a person's page. Call it before the page opens a room. */
+export async function gate(person) {
   const g = new Gate()
-  await page.routeWebSocket(/\/yjs\//, (socket) => g.accept(socket))
+  person.spoilPage()
+  await person.page.routeWebSocket(/\/yjs\//, (socket) => g.accept(socket))
   return g
 }
 

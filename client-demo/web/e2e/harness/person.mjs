@@ -6,34 +6,57 @@ import { until } from './wait.mjs'
 // What Chromium itself reports about a server that is down; the page cannot prevent it.
 const NETWORK = /WebSocket connection to .* failed|net::ERR_/
 
-/** One page in a browser context that nobody else uses at the same time. */
+/** Somebody with a browser context that nobody else uses, and one page in it. */
 export class Person {
   /** Errors that the page reported: uncaught ones and those written to the console. */
   errors = []
+  context = null
+  page = null
+  #options
   #networkMayFail = false
+  #pageIsSpecial = false
 
-  constructor(name, context, page) {
+  constructor(name, options, staysForNext) {
     this.name = name
-    this.context = context
-    this.page = page
-    page.on('pageerror', (error) => this.errors.push(`uncaught: ${error.stack ?? error}`))
-    page.on('console', (message) => {
-      if (message.type() !== 'error' && message.type() !== 'warning') return
-      if (this.#networkMayFail && NETWORK.test(message.text())) return
-      this.errors.push(`console.${message.type()}: ${message.text()}`)
-    })
+    this.staysForNext = staysForNext
+    this.#options = options
   }
 
-  /** Opens a page in a context, with a name and a colour and nothing kept from earlier pages but databases. */
-  static async create(context, name, color) {
-    const page = await context.newPage()
-    await page.addInitScript((identity) => {
-      if (sessionStorage.getItem('e2e') !== null) return
-      sessionStorage.setItem('e2e', 'begun')
-      localStorage.clear()
-      localStorage.setItem('weft.identity', identity)
-    }, JSON.stringify({ name, color }))
-    return new Person(name, context, page)
+  /** Makes the page ready for a test, with a name and a colour, and nothing kept from earlier ones but databases. */
+  async sitDown(browser, color) {
+    this.context ??= await browser.newContext(this.#options)
+    if (this.page !== null) return
+    this.page = await this.context.newPage()
+    this.page.on('pageerror', (error) => this.errors.push(`uncaught: ${error.stack ?? error}`))
+    this.page.on('console', (message) => this.#onConsole(message))
+    await this.page.addInitScript(
+      (identity) => {
+        if (location.protocol === 'about:' || sessionStorage.getItem('e2e') !== null) return
+        sessionStorage.setItem('e2e', 'begun')
+        localStorage.clear()
+        localStorage.setItem('weft.identity', identity)
+      },
+      JSON.stringify({ name: this.name, color }),
+    )
+  }
+
+  /** Ends a test: leaves the room, and closes the page if the next test cannot go on with it. */
+  async getUp() {
+    if (!this.staysForNext) await this.context.close()
+    else if (this.page.isClosed() || this.#pageIsSpecial) {
+      await this.page.close()
+      this.page = null
+    } else {
+      await this.page.evaluate(() => location.protocol === 'about:' || sessionStorage.clear())
+      await this.page.goto('about:blank')
+    }
+    this.#pageIsSpecial = false
+    this.#networkMayFail = false
+  }
+
+  /** Says that the page was changed in a way that the next test must not meet. */
+  spoilPage() {
+    this.#pageIsSpecial = true
   }
 
   /** Says that from now on the network fails on purpose. */
@@ -120,9 +143,15 @@ export class Person {
     await this.page.locator(`.pane-${pane} .caret-name`, { hasText: new RegExp(`^${name}$`) }).waitFor({ timeout: 5000 })
   }
 
+  #onConsole(message) {
+    if (message.type() !== 'error' && message.type() !== 'warning') return
+    if (this.#networkMayFail && NETWORK.test(message.text())) return
+    this.errors.push(`console.${message.type()}: ${message.text()}`)
+  }
+
   /** Fails if the page reported an error. */
   checkErrors() {
-    assert.deepEqual(this.errors, [], `errors on ${this.name}'s page`)
+    assert.deepEqual(this.errors.splice(0), [], `errors on ${this.name}'s page`)
   }
 }
 

@@ -21,10 +21,9 @@ const DEFAULTS = { viewport: { width: 1280, height: 800 }, reducedMotion: 'reduc
 
 /** Registers a server and a browser for the calling file's tests. */
 export function stage() {
-  const persons = []
-  const contexts = new Map()
+  const present = []
+  const kept = new Map()
   let rooms = 0
-  let coming = 0
   const s = {
     server: null,
     browser: null,
@@ -32,13 +31,12 @@ export function stage() {
     room: (prefix = 'room') => `${s.server.url}/r/${prefix}-${++rooms}`,
     /** A person at a browser context of their own; options are those of browser.newContext. */
     async person(name, options) {
-      const color = COLOURS[coming++ % COLOURS.length]
-      // A context per name is kept for the whole file, because a warm one opens a page twice as fast.
-      const context = options || !contexts.has(name) ? await s.browser.newContext({ ...DEFAULTS, ...options }) : contexts.get(name)
-      if (!options) contexts.set(name, context)
-      const p = await Person.create(context, name, color)
-      p.leave = () => (options ? context.close() : p.page.close())
-      persons.push(p)
+      const color = COLOURS[present.length % COLOURS.length]
+      let p = options ? undefined : kept.get(name)
+      kept.delete(name)
+      p ??= new Person(name, { ...DEFAULTS, ...options }, !options)
+      present.push(p)
+      await p.sitDown(s.browser, color)
       return p
     },
   }
@@ -47,10 +45,13 @@ export function stage() {
     s.browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS })
   })
   afterEach(async () => {
-    coming = 0
-    const leaving = persons.splice(0)
-    await Promise.all(leaving.map((p) => p.leave()))
-    for (const p of leaving) p.checkErrors()
+    // Starting a page is most of a test's time, so the next test may go on with a person's page, in another room.
+    const leaving = present.splice(0)
+    await Promise.all(leaving.map((p) => p.getUp()))
+    for (const p of leaving) {
+      p.checkErrors()
+      if (p.staysForNext) kept.set(p.name, p)
+    }
   })
   after(async () => {
     await s.browser?.close()

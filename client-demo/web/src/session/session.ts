@@ -31,6 +31,11 @@ export function openRoom(room: string, identity: Identity): Session {
   const saved = new SaveTracker(doc, provider, new Ledger(room))
   const announce = (who: Identity) => provider.awareness.setLocalStateField('user', { ...who })
   announce(identity)
+  // After a restart of the server everybody reconnects and forgets the others, but not their clocks: a state with an
+  // old clock would be ignored until its owner moves (y-protocols/awareness.js, v1.0.7). So it is given a new one.
+  provider.on('sync', (synced: boolean) => {
+    if (synced) provider.awareness.setLocalState(provider.awareness.getLocalState())
+  })
   const keepsCopy = keepCopy(doc, room).finally(() => saved.localCopyLoaded())
   return { room, doc, provider, connection: new Connection(provider), saved, keepsCopy, announce }
 }
