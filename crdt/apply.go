@@ -2,6 +2,7 @@ package crdt
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -235,6 +236,10 @@ func (d *Doc) applied(update []byte, v Version, whole bool, rest *leftover) Appl
 	for _, c := range d.tx.touched {
 		if d.clients[c].next != d.clients[c].before {
 			out.Changed = true
+			if d.clients[c].id == d.opts.ClientID {
+				// Somebody else writes under our id: take another, as yjs does.
+				d.opts.ClientID = ClientID(rand.Uint32())
+			}
 		}
 	}
 	if out.Changed {

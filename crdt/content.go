@@ -130,6 +130,9 @@ func skipValue(dec *lib0.Decoder) (form byte, value []byte) {
 // contentOf returns the slab bytes of an item; they alias the slab.
 func (d *Doc) contentOf(it *item) []byte {
 	n := d.contentLen(it, it.length)
+	if n == 0 {
+		return nil // the body of a type is not in the slab
+	}
 	return d.clients[it.client()].slab[it.body : it.body+uint32(n)]
 }
 

@@ -15,7 +15,7 @@ func TestDiffJSON(t *testing.T) {
 	}{
 		{"order and spaces", `{"a":1,"b":[1e2]}`, `{ "b": [100.0], "a": 1 }`, true, ""},
 		{"value", `{"a":1}`, `{"a":2}`, false, "2"},
-		{"missing key", `{"a":null}`, `{}`, false, `"a"`},
+		{"missing key", `{"a":null}`, `{}`, false, `a`},
 		{"null and false", `null`, `false`, false, "false"},
 		{"got broken", `{}`, `{`, false, "got is no JSON"},
 		{"want broken", ``, `{}`, false, "want is no JSON"},
