@@ -20,7 +20,7 @@ test('one works offline on purpose, both edit, and everybody has everything afte
 
   await ada.page.locator('#status').click()
   await ada.page.getByRole('button', { name: 'Work offline' }).click()
-  await until('offline', async () => (await ada.status()) === 'Offline · edits are kept in this browser')
+  await until('offline', async () => (await ada.status()) === 'Offline · edits kept in this browser')
   await ada.page.keyboard.press('Escape')
   await until('Bo sees that Ada left', async () => (await bo.others()).length === 0, 2000)
   await ada.typeCode('ada ')

@@ -4,6 +4,7 @@ import './styles/base.css'
 import './styles/room.css'
 import './styles/editors.css'
 import * as Y from 'yjs'
+import { showNamesOfMoving } from './editors/caret'
 import { codeEditor } from './editors/code'
 import { goToPerson } from './editors/goto'
 import { languageMenu } from './editors/language-menu'
@@ -55,6 +56,7 @@ function visit(room: string): void {
   const rich = richEditor(byId('document-editor'), doc, provider.awareness)
   fillToolbar(byId('document-toolbar'), rich)
   const code = codeEditor(byId('code-editor'), doc.getText('codemirror'), provider.awareness)
+  showNamesOfMoving(byId('panes'), provider.awareness)
   languageMenu(byId<HTMLSelectElement>('language'), doc, code)
   undoButtons(byId<HTMLButtonElement>('code-undo'), byId<HTMLButtonElement>('code-redo'), code)
 

@@ -15,7 +15,7 @@ export async function liveRooms(signal: AbortSignal): Promise<LiveRoom[]> {
 }
 
 function parseRooms(body: unknown): LiveRoom[] {
-  const list = Array.isArray(body) ? body : (body as { rooms?: unknown } | null)?.rooms
+  const list = (body as { rooms?: unknown } | null)?.rooms
   if (!Array.isArray(list)) throw new Error('the server answered no list of rooms')
   return list.flatMap((entry: unknown) => {
     const { name, people, bytes } = (entry ?? {}) as Record<string, unknown>

@@ -20,6 +20,7 @@ export function showStatus(session: Session): void {
     const state = saved.state
     button.dataset.link = link.state
     button.dataset.saved = state.phase
+    button.toggleAttribute('data-unsaved', state.unsaved > 0)
     byId('status-link').textContent = linkWord(link)
     byId('status-saved').replaceChildren(...savedWords(link, state, keepsCopy))
     byId('status-explained').textContent = explain(link, state, keepsCopy)
@@ -53,8 +54,8 @@ function savedWords(link: LinkState, { phase, unsaved, overdue }: SaveState, kee
   if (link.state === 'connecting') return []
   if (link.state === 'offline') {
     // Narrow windows leave out where.
-    const where = make('span', 'where', keepsCopy ? ' in this browser' : ' in this tab only')
-    return [unsaved === 0 ? 'edits are kept' : `${count(unsaved)} kept`, where]
+    const where = make('span', 'where', keepsCopy ? ' kept in this browser' : ' kept in this tab only')
+    return [unsaved === 0 ? 'edits' : count(unsaved), where]
   }
   return [overdue ? 'Not confirmed yet' : 'Saving…']
 }
