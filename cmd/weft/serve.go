@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"weft/client-demo/web"
+	"weft/gateway"
+	"weft/persistence"
+	"weft/protocol"
+	"weft/room"
+)
+
+// serveCmd is the verb serve. Every flag can also be given as an environment variable: --ready-file as WEFT_READY_FILE.
+type serveCmd struct {
+	Listen       string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of editors, REST and the demo (${default}). Port 0 picks a free one."`
+	Data         string        `default:"./weft-data" placeholder:"DIR" help:"Directory that everything is stored in (${default})."`
+	Admin        string        `default:"${admin}" placeholder:"HOST:PORT" help:"Address of /metrics, for operators (${default}); empty for none."`
+	Auth         string        `default:"none" enum:"none" help:"Who may connect: none means everybody who can reach the address."`
+	Insecure     bool          `help:"Serve other machines although everybody who can reach the address may read and write."`
+	Origin       []string      `placeholder:"ORIGIN" help:"Web origin whose pages may connect beside the server's own, such as https://docs.example.com; may be repeated."`
+	Log          logSetting    `default:"auto" placeholder:"FORMAT,LEVEL" help:"Log format (auto, text, json) or level (debug, info, warn, error), or both. auto is text on a terminal."`
+	DrainTimeout time.Duration `default:"20s" help:"Longest time to say goodbye and save at SIGTERM (${default}); a second signal hurries."`
+	ReadyFile    string        `placeholder:"FILE" help:"Write a JSON file with the bound addresses once everything is ready; removed at the end."`
+
+	MaxConnections           int `default:"20000" help:"WebSocket connections at one time (${default})."`
+	MaxConnectionsPerAddress int `default:"4096" help:"WebSocket connections at one time of one client address (${default})."`
+	MaxMessage               int `default:"8388608" placeholder:"BYTES" help:"Largest message of a client in bytes (${default})."`
+}
+
+// defaultAdmin is the admin address that is given up, aloud, when it is taken: port 9090 is many programs' favourite.
+const defaultAdmin = "127.0.0.1:9090"
+
+// Limits of HTTP requests; WebSockets have their own once they are upgraded.
+const (
+	readHeaderTimeout = 5 * time.Second
+	idleTimeout       = time.Minute
+	maxHeaderBytes    = 16 << 10
+)
+
+// Run serves until a signal asks it to stop.
+func (c *serveCmd) Run(std streams) (err error) {
+	if err := c.check(); err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+
+	s := &server{c: c, log: c.Log.logger(std.err), served: make(chan error, 2)}
+	s.watch = &observer{log: s.log, m: newMetrics(), panicDir: filepath.Join(c.Data, "panics")}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.open(); err != nil {
+		return err
+	}
+	if err := s.announce(std.out); err != nil {
+		return err
+	}
+	select {
+	case err := <-s.served:
+		return fmt.Errorf("serve: %w", err)
+	case sig := <-signals:
+		s.log.Info("stopping", "signal", sig.String(), "connections", s.gateway.Conns(), "within", c.DrainTimeout)
+	}
+	return s.drain(signals)
+}
+
+// check refuses settings that would serve strangers by accident.
+func (c *serveCmd) check() error {
+	for _, l := range []struct{ flag, address string }{{"--listen", c.Listen}, {"--admin", c.Admin}} {
+		if l.address == "" && l.flag == "--admin" {
+			continue
+		}
+		a, err := net.ResolveTCPAddr("tcp", l.address)
+		if err != nil {
+			return usagef("%s %s is not an address to listen on: %v", l.flag, l.address, err)
+		}
+		if !c.Insecure && (a.IP == nil || !a.IP.IsLoopback()) {
+			return usagef("%s %s can be reached from other machines and --auth none lets everybody in; use a loopback address such as 127.0.0.1, or say --insecure if that is what you want", l.flag, l.address)
+		}
+	}
+	return nil
+}
+
+// loopback tells whether the checked public address is this machine's own.
+func (c *serveCmd) loopback() bool {
+	a, err := net.ResolveTCPAddr("tcp", c.Listen)
+	return err == nil && a.IP != nil && a.IP.IsLoopback()
+}
+
+// server is a running serve.
+type server struct {
+	// Static after open.
+	c         *serveCmd
+	log       *slog.Logger
+	watch     *observer
+	store     *persistence.Store
+	rooms     *room.Registry
+	gateway   *gateway.Server
+	public    *http.Server
+	admin     *http.Server
+	publicAt  net.Addr
+	adminAt   net.Addr   // nil: none
+	adminGone error      // why there is none although one was wanted
+	served    chan error // what ended a listener before its time
+}
+
+// open starts everything, from the outside in, so that a taken port is found before the data directory is touched, and
+// clients that come early wait instead of being refused. What it started is ended by close.
+func (s *server) open() error {
+	public, err := net.Listen("tcp", s.c.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", s.c.Listen, unwrapNet(err))
+	}
+	s.publicAt = public.Addr()
+	s.public = s.httpServer()
+	admin, err := s.listenAdmin()
+	if err != nil {
+		public.Close()
+		return err
+	}
+	if s.store, err = persistence.Open(s.c.Data, persistence.Options{Events: s.watch.store()}); err != nil {
+		public.Close()
+		if admin != nil {
+			admin.Close()
+		}
+		return s.explainOpen(err)
+	}
+	s.watch.m.queued(s.store.Queued)
+	s.rooms = room.NewRegistry(room.Options{Store: s.store, Events: s.watch.room()})
+	s.watch.rooms.Store(s.rooms)
+	s.gateway, err = gateway.New(gateway.Options{
+		Rooms: gateway.Local(s.rooms), Origins: s.c.Origin, GuardHost: s.c.loopback() && !s.c.Insecure,
+		Demo: web.Handler(), Limits: protocol.Limits{Message: s.c.MaxMessage},
+		MaxConns: s.c.MaxConnections, MaxConnsPerAddress: s.c.MaxConnectionsPerAddress,
+		Ready: s.store.Health, Events: s.watch.gateway(),
+	})
+	if err != nil {
+		return &usageError{err.Error()}
+	}
+	s.watch.m.limit("connections_limit", "The limit of weft_connections.", s.c.MaxConnections)
+	s.serve(s.public, public, s.gateway)
+	if admin != nil {
+		s.admin = s.httpServer()
+		s.serve(s.admin, admin, s.gateway.Admin(s.watch.m.handler()))
+	}
+	return nil
+}
+
+func (s *server) httpServer() *http.Server {
+	return &http.Server{
+		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // strangers' broken requests
+	}
+}
+
+// serve runs h on l until close, which closes the http.Server and thereby ends the goroutine.
+func (s *server) serve(hs *http.Server, l net.Listener, h http.Handler) {
+	hs.Handler = h
+	go func() {
+		if err := hs.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.served <- err
+		}
+	}()
+}
+
+// listenAdmin opens the operators' listener. Only the default address may be taken.
+func (s *server) listenAdmin() (net.Listener, error) {
+	if s.c.Admin == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", s.c.Admin)
+	switch {
+	case err == nil:
+		s.adminAt = l.Addr()
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE) && s.c.Admin == defaultAdmin:
+		s.adminGone = fmt.Errorf("%s is taken by another program; choose another address with --admin", s.c.Admin)
+		s.log.Warn("there is no admin listener, so no metrics", "err", s.adminGone)
+		return nil, nil
+	}
+	return nil, fmt.Errorf("cannot listen on %s for the admin: %w; choose another address with --admin", s.c.Admin, unwrapNet(err))
+}
+
+// unwrapNet drops the address from a listener's error, which the sentence around it names.
+func unwrapNet(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
+	}
+	return err
+}
+
+// explainOpen says in a sentence why a data directory cannot be used.
+func (s *server) explainOpen(err error) error {
+	switch {
+	case errors.Is(err, persistence.ErrLocked):
+		return fmt.Errorf("the data directory %s is in use by another weft; stop that one, or choose another with --data", s.dataDir())
+	case errors.Is(err, persistence.ErrNewer):
+		return fmt.Errorf("the data directory %s was written by a newer weft and was left unchanged; use that version, or choose another with --data (%w)", s.dataDir(), err)
+	}
+	return fmt.Errorf("cannot open the data directory %s: %w", s.dataDir(), err)
+}
+
+// dataDir is the data directory as people can find it.
+func (s *server) dataDir() string {
+	if abs, err := filepath.Abs(s.c.Data); err == nil {
+		return abs
+	}
+	return s.c.Data
+}
+
+// drainShare is the part of the drain timeout that connections may use; the rest is for saving.
+const drainShare = 0.6
+
+// drain says goodbye to the clients and saves the rooms; a second signal ends the waiting. What was acknowledged is in
+// the log either way, so running out of time is a warning and not a failure.
+func (s *server) drain(signals <-chan os.Signal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.c.DrainTimeout)
+	defer cancel()
+	hurry, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() { // ends with hurry
+		select {
+		case sig := <-signals:
+			stop(fmt.Errorf("second signal: %v", sig))
+		case <-hurry.Done():
+		}
+	}()
+	goodbye, done := context.WithTimeout(hurry, time.Duration(float64(s.c.DrainTimeout)*drainShare))
+	defer done()
+	if err := s.gateway.Drain(goodbye); err != nil {
+		s.log.Warn("connections were cut off", "err", err)
+	}
+	if err := s.closeRooms(hurry); err != nil {
+		s.log.Warn("not every room was saved; the log has what is missing", "err", err)
+	}
+	return nil
+}
+
+func (s *server) closeRooms(ctx context.Context) error {
+	rooms := s.rooms
+	if rooms == nil {
+		return nil
+	}
+	s.rooms = nil
+	return rooms.Close(ctx)
+}
+
+// close ends what is left, in whatever state open or drain have reached.
+func (s *server) close() error {
+	var errs []error
+	for _, hs := range []*http.Server{s.public, s.admin} {
+		if hs != nil {
+			_ = hs.Close() // its listener's error; the process is ending
+		}
+	}
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	if s.gateway != nil {
+		_ = s.gateway.Drain(now) // nothing after a drain; cuts the connections off after a failure
+	}
+	_ = s.closeRooms(now) // likewise
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close the data directory: %w", err))
+		}
+		s.log.Info("stopped")
+	}
+	if s.c.ReadyFile != "" && s.store != nil {
+		_ = os.Remove(s.c.ReadyFile) // perhaps never written
+	}
+	return errors.Join(errs...)
+}
