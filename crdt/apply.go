@@ -49,7 +49,8 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 		return Applied{}, err
 	}
 	d.begin()
-	a := applier{d: d, m: m, full: true}
+	a := &d.app
+	a.start(d, m)
 	a.integrateAll()
 	rest := a.leftover()
 	rest.deletes = a.applyDeletes(m.deletes, nil)
@@ -87,18 +88,28 @@ func (d *Doc) checkRoom(m *message) error {
 	return nil
 }
 
+// start prepares for a message; slices keep their memory.
+func (a *applier) start(d *Doc, m *message) {
+	if cap(a.places) > keepBlocks {
+		*a = applier{}
+	}
+	*a = applier{
+		d: d, m: m, full: true,
+		doc: a.doc[:0], of: a.of[:0], queue: a.queue[:0], places: a.places[:0], stack: a.stack[:0],
+	}
+}
+
 // integrateAll integrates the blocks of all sections, those of higher clients
 // first, fetching the blocks that another waits for
 // (yjs/src/utils/encoding.js, integrateStructs).
 func (a *applier) integrateAll() {
 	m, d := a.m, a.d
-	a.doc = make([]int32, len(m.clients))
-	a.of = make([]int32, len(m.clients))
-	for i, c := range m.clients {
-		a.doc[i], a.of[i] = d.clientIndex(c), -1
+	for _, c := range m.clients {
+		a.doc = append(a.doc, d.clientIndex(c))
+		a.of = append(a.of, -1)
 	}
-	a.places = make([]int32, len(m.sections))
 	for i := range m.sections {
+		a.places = append(a.places, 0)
 		s := &m.sections[i]
 		if s.n > 0 {
 			a.doc[s.client] = d.addClient(m.clients[s.client])
@@ -106,9 +117,11 @@ func (a *applier) integrateAll() {
 		}
 		a.of[s.client] = int32(i)
 	}
-	slices.SortFunc(a.queue, func(i, j int32) int {
-		return cmp.Compare(m.clients[m.sections[i].client], m.clients[m.sections[j].client])
-	})
+	if len(a.queue) > 1 {
+		slices.SortFunc(a.queue, func(i, j int32) int {
+			return cmp.Compare(m.clients[m.sections[i].client], m.clients[m.sections[j].client])
+		})
+	}
 	for {
 		w, ok := a.next()
 		if !ok {

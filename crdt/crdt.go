@@ -154,6 +154,7 @@ type Doc struct {
 	// Scratch of one call, kept for its memory.
 	tx     transaction
 	msg    message
+	app    applier
 	enc    encoderV2
 	ranges []deletion
 	yata

@@ -51,8 +51,6 @@ func (p pos) prev() pos {
 
 func (x *index) start() pos { return pos{x: x} }
 
-func (x *index) empty() bool { return len(x.leaves) == 0 }
-
 // end returns the place of the last struct; the index must not be empty.
 func (x *index) end() pos {
 	l := len(x.leaves) - 1

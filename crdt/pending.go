@@ -146,7 +146,8 @@ func (d *Doc) retry(update []byte) (changed bool) {
 	if err := m.decode(update, V2, d.opts.Limits.forState()); err != nil {
 		panic("crdt: pending update of our own does not decode: " + err.Error())
 	}
-	a := applier{d: d, m: &m, full: true}
+	var a applier
+	a.start(d, &m)
 	a.integrateAll()
 	changed = len(m.blocks) > 0
 	rest := a.leftover()

@@ -173,9 +173,6 @@ func (d *Doc) sorted() []int32 {
 // find returns the item that covers an id, which must be known.
 func (d *Doc) find(i id) ref { return d.clients[i.client].index.find(i.clock).ref() }
 
-// knows tells whether the unit has been integrated.
-func (d *Doc) knows(i id) bool { return i.clock < d.clients[i.client].next }
-
 // names interns the strings that repeat: keys, root names, node names.
 type names struct {
 	index map[string]int32

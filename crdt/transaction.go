@@ -192,10 +192,16 @@ func (d *Doc) commit(local bool) {
 	}
 	for i, r := range ch.deletes {
 		c := &d.clients[r.client]
-		if (i == 0 || ch.deletes[i-1].client != r.client) && c.dead > compactMin && c.dead > len(c.slab)/2 {
+		if (i == 0 || ch.deletes[i-1].client != r.client) && d.wasteful(c) {
 			d.compact(c)
 		}
 	}
+}
+
+// wasteful tells whether compacting a client's slab pays: the unused bytes
+// are the greater part of it and as many as the walk over its structs costs.
+func (d *Doc) wasteful(c *client) bool {
+	return c.dead > compactMin && c.dead > len(c.slab)/2 && c.dead > 8*c.index.countFrom(c.index.start())
 }
 
 // sortDeletes sorts ranges and joins those that touch.
