@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -56,8 +57,7 @@ func (c *serveCmd) Run(std streams) (err error) {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 
-	s := &server{c: c, log: c.Log.logger(std.err), served: make(chan error, 2)}
-	s.watch = &observer{log: s.log, m: newMetrics(), panicDir: filepath.Join(c.Data, "panics")}
+	s := newServer(c, std.err)
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.open(); err != nil {
 		return err
@@ -112,6 +112,15 @@ type server struct {
 	adminAt   net.Addr   // nil: none
 	adminGone error      // why there is none although one was wanted
 	served    chan error // what ended a listener before its time
+}
+
+// newServer returns a server that logs to w; open starts it, close ends it.
+func newServer(c *serveCmd, w io.Writer) *server {
+	log := c.Log.logger(w)
+	return &server{
+		c: c, log: log, served: make(chan error, 2),
+		watch: &observer{log: log, m: newMetrics(), panicDir: filepath.Join(c.Data, "panics")},
+	}
 }
 
 // open starts everything, from the outside in, so that a taken port is found before the data directory is touched, and

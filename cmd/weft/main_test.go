@@ -1,0 +1,143 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"weft": main})
+}
+
+// TestScripts runs testdata/*.txtar, each a short story about the command line. Beside testscript's own commands they use:
+//
+//	ready FILE        waits for the ready file of a weft in the background; sets $LISTEN, $ADMIN and $PID from it
+//	get URL           prints the status and the body to stdout
+//	signal SIG PID    sends a signal: TERM, INT or KILL
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"ready":  scriptReady,
+			"get":    scriptGet,
+			"signal": scriptSignal,
+		},
+	})
+}
+
+// patience bounds the waiting for another process.
+const patience = 10 * time.Second
+
+func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: ready FILE")
+	}
+	file := ts.MkAbs(args[0])
+	var r ready
+	// Another process writes the file, so there is nothing to wait on but the file.
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		b, err := os.ReadFile(file)
+		if err == nil {
+			ts.Check(json.Unmarshal(b, &r))
+			break
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no ready file after %v: %v", patience, err)
+		}
+	}
+	ts.Setenv("LISTEN", r.Listen)
+	ts.Setenv("ADMIN", r.Admin)
+	ts.Setenv("PID", fmt.Sprint(r.PID))
+}
+
+func scriptGet(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: get URL")
+	}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(args[0])
+	if neg {
+		if err == nil {
+			ts.Fatalf("get %s = %s, want an error", args[0], resp.Status)
+		}
+		return
+	}
+	ts.Check(err)
+	defer resp.Body.Close()
+	body := new(strings.Builder)
+	_, err = fmt.Fprintln(body, resp.StatusCode)
+	ts.Check(err)
+	ts.Check(resp.Write(body))
+	_, err = fmt.Fprint(ts.Stdout(), body.String())
+	ts.Check(err)
+}
+
+func scriptSignal(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: signal SIG PID")
+	}
+	ts.Check(ts.Exec("kill", "-"+args[0], args[1]))
+}
+
+// TestDefaultAdminPortTaken checks that a port which other programs like does not keep the server from starting.
+func TestDefaultAdminPortTaken(t *testing.T) {
+	l, err := net.Listen("tcp", defaultAdmin)
+	if err != nil {
+		t.Logf("somebody has %s already: %v", defaultAdmin, err)
+	} else {
+		defer l.Close()
+	}
+	dir := t.TempDir()
+	c := &serveCmd{Listen: "127.0.0.1:0", Data: filepath.Join(dir, "data"), Admin: defaultAdmin, MaxMessage: 1 << 20}
+	s := newServer(c, t.Output())
+	defer func() {
+		if err := s.close(); err != nil {
+			t.Errorf("close = %v, want nil", err)
+		}
+	}()
+	if err := s.open(); err != nil {
+		t.Fatalf("open = %v, want nil", err)
+	}
+	if banner := s.banner(); !strings.Contains(banner, defaultAdmin+" is taken by another program") || !strings.Contains(banner, "--admin") {
+		t.Errorf("banner does not say that %s is taken:\n%s", defaultAdmin, banner)
+	}
+}
+
+func TestLogSetting(t *testing.T) {
+	for _, c := range []struct {
+		text, want string
+	}{
+		{"json", `"msg":"line"`},
+		{"text", "msg=line"},
+		{"json,debug", `"msg":"line"`},
+		{"debug,text", "msg=line"},
+		{"error,text", ""},
+	} {
+		var l logSetting
+		if err := l.UnmarshalText([]byte(c.text)); err != nil {
+			t.Errorf("UnmarshalText(%q) = %v, want nil", c.text, err)
+			continue
+		}
+		out := new(strings.Builder)
+		l.logger(out).Info("line", "room", "a\nlevel=ERROR\x1b[31m")
+		if got := out.String(); !strings.Contains(got, c.want) || (c.want == "") != (got == "") || strings.Count(got, "\n") > 1 || strings.Contains(got, "\x1b") {
+			t.Errorf("--log %s wrote %q, want one line with %q and no control characters", c.text, got, c.want)
+		}
+	}
+	for _, bad := range []string{"", "xml", "text,", "loud", "text;debug"} {
+		var l logSetting
+		if err := l.UnmarshalText([]byte(bad)); err == nil {
+			t.Errorf("UnmarshalText(%q) = nil, want an error", bad)
+		}
+	}
+}
