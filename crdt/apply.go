@@ -59,7 +59,9 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 		whole = false
 	}
 	d.commit(false)
-	return d.applied(update, v, whole, &rest), nil
+	out := d.applied(update, v, whole, &rest)
+	m.src = nil // it is the caller's
+	return out, nil
 }
 
 func (m *message) decode(update []byte, v Version, lim Limits) error {
@@ -93,10 +95,9 @@ func (a *applier) start(d *Doc, m *message) {
 	if cap(a.places) > keepBlocks {
 		*a = applier{}
 	}
-	*a = applier{
-		d: d, m: m, full: true,
-		doc: a.doc[:0], of: a.of[:0], queue: a.queue[:0], places: a.places[:0], stack: a.stack[:0],
-	}
+	a.d, a.m, a.full, a.left = d, m, true, false
+	a.doc, a.of, a.queue, a.places, a.stack = a.doc[:0], a.of[:0], a.queue[:0], a.places[:0], a.stack[:0]
+	a.rest, a.wants = nil, nil
 }
 
 // integrateAll integrates the blocks of all sections, those of higher clients

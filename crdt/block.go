@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"weft/crdt/lib0"
@@ -128,6 +129,14 @@ func (m *message) content(b *block) []byte {
 // addSection starts the blocks of a client.
 func (m *message) addSection(client int32) {
 	m.sections = append(m.sections, section{client: client, first: int32(len(m.blocks))})
+}
+
+// expect makes room for count blocks that are announced, as far as the bytes
+// that are left could hold them: a block that comes with text takes six or more.
+func (m *message) expect(count uint64, left int) {
+	if count > 8 {
+		m.blocks = slices.Grow(m.blocks, int(min(count, uint64(left/6))))
+	}
 }
 
 // checkSections refuses a client with two sections: yjs would drop the first without a word.

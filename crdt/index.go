@@ -96,6 +96,7 @@ func (x *index) append(clock uint32, r ref) {
 		n++
 	}
 	l := &x.leaves[n-1]
+	l.grow()
 	l.clocks = append(l.clocks, clock)
 	l.refs = append(l.refs, r)
 }
@@ -104,22 +105,39 @@ func (x *index) append(clock uint32, r ref) {
 func (x *index) insert(p pos, clock uint32, r ref) pos {
 	l := &x.leaves[p.leaf]
 	if len(l.refs) == leafLen {
-		half := leaf{
-			clocks: append(make([]uint32, 0, leafLen), l.clocks[leafLen/2:]...),
-			refs:   append(make([]ref, 0, leafLen), l.refs[leafLen/2:]...),
-		}
-		l.clocks, l.refs = l.clocks[:leafLen/2], l.refs[:leafLen/2]
-		x.leaves = slices.Insert(x.leaves, p.leaf+1, half)
+		x.leaves = slices.Insert(x.leaves, p.leaf+1, x.leaves[p.leaf].part(leafLen/2, leafLen))
+		x.leaves[p.leaf] = x.leaves[p.leaf].part(0, leafLen/2)
 		if p.i >= leafLen/2 {
 			p.leaf, p.i = p.leaf+1, p.i-leafLen/2
 		}
 		l = &x.leaves[p.leaf]
 	}
 	p.i++
+	l.grow()
 	l.clocks = slices.Insert(l.clocks, p.i, clock)
 	l.refs = slices.Insert(l.refs, p.i, r)
 	return p
 }
+
+// part returns a copy of a leaf's entries [from, to).
+func (l *leaf) part(from, to int) leaf {
+	n := leafRoom(to - from)
+	return leaf{
+		clocks: append(make([]uint32, 0, n), l.clocks[from:to]...),
+		refs:   append(make([]ref, 0, n), l.refs[from:to]...),
+	}
+}
+
+// grow makes room for one entry. Leaves grow by a quarter: there are many
+// once a document is large, and most of them are done growing.
+func (l *leaf) grow() {
+	if n := len(l.refs); n == cap(l.refs) && n >= 8 {
+		*l = l.part(0, n)
+	}
+}
+
+// leafRoom returns the capacity for a leaf of n entries that goes on growing.
+func leafRoom(n int) int { return min(leafLen, n+n/4+1) }
 
 // remove drops the n structs before and including p.
 func (x *index) remove(p pos, n int) {

@@ -36,10 +36,10 @@ func (l *leftover) empty() bool { return len(l.blocks) == 0 && len(l.deletes) ==
 
 // leftover returns the blocks that were given up.
 func (a *applier) leftover() leftover {
-	l := leftover{m: a.m, missing: a.wants.normalize()}
 	if !a.left {
-		return l
+		return leftover{}
 	}
+	l := leftover{m: a.m, missing: a.wants.normalize()}
 	for i, from := range a.rest {
 		if s := a.m.sections[i]; from >= 0 {
 			l.blocks = append(l.blocks, restSection{a.m.clients[s.client], a.m.blocks[s.first+from : s.first+s.n]})

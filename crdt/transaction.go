@@ -198,10 +198,10 @@ func (d *Doc) commit(local bool) {
 	}
 }
 
-// wasteful tells whether compacting a client's slab pays: the unused bytes
-// are the greater part of it and as many as the walk over its structs costs.
+// wasteful tells whether compacting a client's slab pays: a good part of it is
+// unused, and each struct visited on the way wins two bytes.
 func (d *Doc) wasteful(c *client) bool {
-	return c.dead > compactMin && c.dead > len(c.slab)/2 && c.dead > 8*c.index.countFrom(c.index.start())
+	return c.dead > compactMin && c.dead > len(c.slab)/4 && c.dead > 2*c.index.countFrom(c.index.start())
 }
 
 // sortDeletes sorts ranges and joins those that touch.
