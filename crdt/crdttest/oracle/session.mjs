@@ -25,7 +25,7 @@ const clientIDs = (r, seed, n) => {
 
 // An Author is one client: a doc, what it has received, and sometimes an UndoManager.
 class Author {
-  constructor (session, index, id, seed) {
+  constructor (session, index, id) {
     this.r = session.r
     this.astral = session.astral
     this.legacy = session.legacy
