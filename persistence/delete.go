@@ -35,7 +35,7 @@ func (s *Store) Delete(ctx context.Context, room string) error {
 	s.mu.Lock()
 	lsn := s.idx.tombOf(room)
 	s.mu.Unlock()
-	j := s.buryJob(room, lsn)
+	j := s.buryJob(room, lsn, true)
 	return s.saver.wait(context.WithoutCancel(ctx), j)
 }
 
@@ -61,8 +61,9 @@ func (s *Store) known(room string) (bool, error) {
 	return known, err
 }
 
-// buryJob removes from rooms.db what the tombstone at lsn has made void.
-func (s *Store) buryJob(room string, lsn uint64) *job {
+// buryJob removes from rooms.db what the tombstone at lsn has made void. pardon also ends the room's quarantine; a job that
+// is resumed after a restart must not, because the tombstone may be older than the damage.
+func (s *Store) buryJob(room string, lsn uint64, pardon bool) *job {
 	key := []byte(room)
 	prefix := appendChunkPrefix(nil, room)
 	step := func(tx *bolt.Tx, budget int) (int, bool, error) {
@@ -72,24 +73,38 @@ func (s *Store) buryJob(room string, lsn uint64) *job {
 				return 0, true, nil // saved after the tombstone
 			}
 		}
+		if !pardon && s.suspect(room) {
+			return 0, true, nil
+		}
 		if err := rooms.Delete(key); err != nil {
 			return 0, false, err
 		}
-		if err := s.pardon(tx, room, lsn); err != nil {
-			return 0, false, err
+		if pardon {
+			if err := s.pardon(tx, room, lsn); err != nil {
+				return 0, false, err
+			}
 		}
 		return deletePrefix(tx.Bucket(bucketChunks), prefix, budget)
 	}
 	after := func() {
 		s.mu.Lock()
 		s.idx.buried(room, lsn)
-		delete(s.quarantine, room)
-		if !s.lost.none() {
-			s.pardoned[room] = lsn
+		if pardon {
+			delete(s.quarantine, room)
+			if !s.lost.none() {
+				s.pardoned[room] = lsn
+			}
 		}
 		s.mu.Unlock()
 	}
 	return &job{room: room, step: step, after: after}
+}
+
+// suspect tells whether the room is set aside, or may have lost something.
+func (s *Store) suspect(room string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quarantine[room] != nil || s.lossOf(room, false, 0) != nil
 }
 
 // pardon ends the room's quarantine. Where whole ranges of the log are lost, it notes that the room has begun anew after them.

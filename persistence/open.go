@@ -275,7 +275,7 @@ func (s *Store) dropCovered() error {
 func (s *Store) resumeJobs() error {
 	for room, l := range s.idx.rooms {
 		if l.tomb != 0 {
-			if err := s.saver.put(s.buryJob(room, l.tomb)); err != nil {
+			if err := s.saver.put(s.buryJob(room, l.tomb, false)); err != nil {
 				return err
 			}
 		}
