@@ -1,0 +1,128 @@
+package room
+
+import (
+	"time"
+
+	"weft/presence"
+	"weft/protocol"
+)
+
+// people is the presence side of a room: the table, and when what changed in it
+// is sent on.
+type people struct {
+	table *presence.Table
+	sent  uint64    // version that everybody was offered
+	due   time.Time // when the rest is; zero: nothing to send
+}
+
+// Pauses before presence is sent on, so that what changes meanwhile leaves as one
+// message: a cursor moves a few dozen times a second, and every recipient costs a
+// system call. Guessed: below what the eye sees.
+const (
+	crowdPause = 10 * time.Millisecond // from crowd sessions
+	massPause  = 40 * time.Millisecond // from mass sessions
+	crowd      = 50
+	mass       = 500
+	// renewalPause is the pause when states were only renewed. Clients renew every
+	// 15 s, give a link without messages up after 30 s, and a person without renewals too.
+	renewalPause = 3 * time.Second
+)
+
+// delay returns the pause before a change is sent on to n sessions.
+func (p *people) delay(n int) time.Duration {
+	switch {
+	case n >= mass:
+		return massPause
+	case n >= crowd:
+		return crowdPause
+	}
+	return 0
+}
+
+// changed notes that something is to be sent at the given time.
+func (p *people) changed(at time.Time) {
+	if p.due.IsZero() || at.Before(p.due) {
+		p.due = at
+	}
+}
+
+// awareness takes an awareness update of a session.
+func (r *room) awareness(s *Session, update []byte) {
+	out, err := r.people.table.Apply(s.id, update, r.now)
+	if err != nil {
+		r.end(s, &protocol.CloseError{Reason: protocol.Malformed, Cause: err})
+		return
+	}
+	if out.Changed {
+		r.people.changed(r.now.Add(r.people.delay(len(r.sessions))))
+	}
+	if out.Renewed {
+		r.people.changed(r.now.Add(renewalPause))
+	}
+	if len(out.Stale) > 0 {
+		r.tell(s, protocol.Message{Kind: protocol.Awareness, Data: r.people.table.Append(nil, out.Stale...)})
+	}
+	for _, id := range out.Probe {
+		if other := r.sessions[id]; other != nil {
+			r.ask(other) // clients answer a SyncStep1 at once, and with little when they have nothing new
+		}
+	}
+	if out.Dropped > 0 {
+		r.o.Events.PresenceDrops(r.name, s.peer.ID, out.Dropped)
+	}
+}
+
+// flushPresence offers everybody, the authors included, what has changed since
+// the last time. A session whose outbox has no room for it gets the latest state
+// when it has drained.
+func (r *room) flushPresence() {
+	p := &r.people
+	if p.due.IsZero() || p.due.After(r.now) {
+		return
+	}
+	updates := p.table.Since(p.sent)
+	p.sent, p.due = p.table.Version(), time.Time{}
+	if len(updates) == 0 {
+		return
+	}
+	for _, g := range r.hub.groups {
+		g.frames = g.frames[:0]
+		for _, u := range updates {
+			g.frames = append(g.frames, g.encode(protocol.Message{Kind: protocol.Awareness, Data: u}))
+		}
+		for _, s := range g.members {
+			if s.behind {
+				continue // it gets everything at once when it has drained
+			}
+			if s.peer.Out.offerIfRoom(g.frames) {
+				s.seen, s.sentAt = p.sent, r.now
+			} else {
+				s.behind = true
+				r.whenDrained(s)
+			}
+		}
+		clear(g.frames)
+	}
+}
+
+// sendEverybody offers a session the presence of all. If there is no room for
+// it, it is sent when the outbox has drained.
+func (r *room) sendEverybody(s *Session) {
+	g, p := s.group, &r.people
+	version := p.table.Version()
+	if g.all.version != version || version == 0 {
+		g.all.version, g.all.frames = version, nil
+		for _, u := range p.table.All() {
+			g.all.frames = append(g.all.frames, g.encode(protocol.Message{Kind: protocol.Awareness, Data: u}))
+		}
+	}
+	switch {
+	case len(g.all.frames) == 0:
+		s.seen = version
+	case s.peer.Out.offerIfRoom(g.all.frames):
+		s.seen, s.sentAt = version, r.now
+	default:
+		s.seen, s.behind = 0, true
+		r.whenDrained(s)
+	}
+}

@@ -1,0 +1,133 @@
+package room
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weft/crdt"
+	"weft/presence"
+	"weft/protocol"
+)
+
+// Peer is who joins a room.
+type Peer struct {
+	ID       uint64           // names the conn in events; rooms do not interpret it
+	Dialect  protocol.Dialect // how payloads for this peer are encoded
+	Out      *Outbox          // where they go; several sessions of one conn may share it
+	ReadOnly bool             // its document updates are refused, everything else works
+}
+
+// Session is one peer's place in one room, from Join until Leave or until the
+// room ends it. Its methods may be called from any goroutine; the order of a
+// peer's messages is the order of its Handle calls.
+//
+// What the session does not get through its outbox because the outbox is over
+// its bound, it gets later: when the outbox has drained, the document updates it
+// missed arrive as one diff and the presence as its latest state. A session
+// whose outbox does not drain for Options.LagAfter (plus the time that what is
+// over the bound takes at 32 KiB/s, so that a slow link can receive a large
+// document) is ended with protocol.TooSlow.
+type Session struct {
+	// Static after construction.
+	room *room
+	peer Peer
+	id   presence.ConnID // unique in the room
+
+	done  chan struct{}
+	leave sync.Once
+
+	// Written once, before done is closed.
+	err *protocol.CloseError
+
+	readOnly atomic.Bool
+
+	// Owned by the room's run; see there.
+	state
+}
+
+// state is what a room knows of one of its sessions.
+type state struct {
+	ended bool
+	group *group // in the hub
+	index int    // in group.members
+
+	sentAt time.Time // when it was last offered something
+
+	// What it missed.
+	draining   bool      // a callback is registered with its outbox
+	drainSince time.Time // since when that is so
+	lagging    bool      // document updates are withheld
+	lagFrom    *mark     // what it has of the document; nil: nothing
+	seen       uint64    // version of the presence table that it was sent
+	behind     bool      // its presence was withheld
+	answering  bool      // a SyncStep2 is on its way
+	asked      bool      // another SyncStep1 came meanwhile, with:
+	askedSince crdt.StateVector
+
+	// What it sent and is not safe yet.
+	pending      []pendingUpdate
+	pendingBytes int
+	lost         bool // an update was refused or dropped that it has not sent again
+	resync       bool // ask for it when the room is writable again
+	askSoon      bool // ask for it as soon as the pace allows
+	askedAt      time.Time
+	askedVersion uint64        // of the document, when it was asked last
+	askWait      time.Duration // until it is asked again
+	markers      []marker
+}
+
+// Handle hands a message of the peer to the room and returns when it is queued.
+// It blocks while the room's inbox is full, so that the caller does not read the
+// peer's socket meanwhile; it returns ctx's cause when ctx ends first, and the
+// session's Err when the session has ended. The room owns m.Data from now on:
+// the caller must not change it.
+func (s *Session) Handle(ctx context.Context, m protocol.Message) error {
+	select {
+	case <-s.done:
+		return s.ending()
+	default:
+	}
+	if m.Kind == protocol.Ignored || m.Kind == protocol.Denied {
+		return nil
+	}
+	return s.room.put(ctx, letter{session: s, msg: m, at: time.Now()})
+}
+
+// Leave ends the session from the peer's side: the messages handed over before
+// are still handled, then its presence is removed and the others are told. It
+// does not block and may be called more than once.
+func (s *Session) Leave() {
+	s.leave.Do(func() { s.room.send(letter{session: s, leave: true}) })
+}
+
+// Done is closed when the session has ended, by Leave or by the room.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err returns why the room ended the session, a *protocol.CloseError. It is nil
+// while the session lives and when the peer left by itself.
+func (s *Session) Err() error {
+	select {
+	case <-s.done:
+		if s.err != nil {
+			return s.err
+		}
+	default:
+	}
+	return nil
+}
+
+// SetReadOnly changes what the peer may do from its next message on.
+func (s *Session) SetReadOnly(ro bool) { s.readOnly.Store(ro) }
+
+// mayWrite is the one place that decides whether a message may change the document.
+func (s *Session) mayWrite() bool { return !s.readOnly.Load() }
+
+// ending is what Handle returns after the end.
+func (s *Session) ending() error {
+	if s.err != nil {
+		return s.err
+	}
+	return protocol.Normal.Closef("session has left")
+}

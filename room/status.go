@@ -1,0 +1,158 @@
+package room
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weft/persistence"
+	"weft/protocol"
+)
+
+// Status describes a room from outside.
+type Status struct {
+	Room     string
+	Open     bool                 // it is in memory
+	Conns    int                  // sessions
+	People   int                  // client ids with a presence state
+	Pos      persistence.Position // last update applied
+	Durable  persistence.Position // last update that the store confirmed
+	Saved    persistence.Position // position of the last snapshot
+	Bytes    int64                // size of the last snapshot
+	Unsaved  int64                // bytes of updates since then
+	Lagging  int                  // sessions that wait for a diff
+	ReadOnly string               // why updates are refused; empty when they are not
+	Damage   string               // why the room is set aside; empty when it is not
+}
+
+// publish makes the room's status visible to other goroutines.
+func (r *room) publish() {
+	st := Status{
+		Room:    r.name,
+		Open:    true,
+		Conns:   len(r.sessions),
+		People:  r.people.table.Live(),
+		Pos:     r.pos,
+		Durable: r.ledger.durable,
+		Saved:   r.saves.saved,
+		Bytes:   r.saves.size,
+		Unsaved: int64(r.saves.bytes),
+		Lagging: r.lagging,
+	}
+	if r.ledger.failure != nil {
+		st.ReadOnly = r.ledger.failure.Error()
+	}
+	r.mu.Lock()
+	r.status = st
+	r.mu.Unlock()
+}
+
+// Status describes a room without opening it. A room that is neither open nor
+// stored is a *protocol.CloseError with protocol.NotFound.
+func (g *Registry) Status(ctx context.Context, name string) (Status, error) {
+	if st, ok := g.openStatus(name); ok {
+		return st, nil
+	}
+	// The only list of stored rooms is sorted by name: what follows the longest
+	// string below name begins with it.
+	infos, err := g.o.Store.Rooms(ctx, before(name), 1)
+	if err != nil {
+		return Status{}, fmt.Errorf("status of room %q: %w", name, err)
+	}
+	if len(infos) == 0 || infos[0].Room != name {
+		return Status{}, protocol.NotFound.Closef("room is neither open nor stored")
+	}
+	return g.coldStatus(infos[0]), nil
+}
+
+// List describes all rooms, open and stored, sorted by name.
+func (g *Registry) List(ctx context.Context) ([]Status, error) {
+	var list []Status
+	seen := map[string]bool{}
+	for _, name := range g.names() {
+		if st, ok := g.openStatus(name); ok {
+			list = append(list, st)
+			seen[name] = true
+		}
+	}
+	const page = 1000
+	for after := ""; ; {
+		infos, err := g.o.Store.Rooms(ctx, after, page)
+		if err != nil {
+			return nil, fmt.Errorf("list rooms: %w", err)
+		}
+		for _, info := range infos {
+			if !seen[info.Room] {
+				list = append(list, g.coldStatus(info))
+			}
+		}
+		if len(infos) < page {
+			break
+		}
+		after = infos[len(infos)-1].Room
+	}
+	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Room, b.Room) })
+	return list, nil
+}
+
+// openStatus returns what an open room last published.
+func (g *Registry) openStatus(name string) (Status, bool) {
+	g.mu.Lock()
+	sl := g.slots[name]
+	g.mu.Unlock()
+	if sl == nil {
+		return Status{}, false
+	}
+	select {
+	case <-sl.ready:
+	default:
+		return Status{}, false // being loaded
+	}
+	if sl.room == nil {
+		return Status{}, false
+	}
+	sl.room.mu.Lock()
+	defer sl.room.mu.Unlock()
+	return sl.room.status, true
+}
+
+// coldStatus describes a room that is only stored.
+func (g *Registry) coldStatus(info persistence.Info) Status {
+	st := Status{
+		Room:    info.Room,
+		Pos:     info.Pos,
+		Durable: info.Pos,
+		Saved:   info.Checkpoint,
+		Bytes:   info.Size,
+		Unsaved: info.LogBytes,
+		Damage:  info.Damage,
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.damaged[info.Room]; err != nil && st.Damage == "" {
+		st.Damage = err.Error()
+	}
+	return st
+}
+
+// names returns the names of the open rooms.
+func (g *Registry) names() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	names := make([]string, 0, len(g.slots))
+	for name := range g.slots {
+		names = append(names, name)
+	}
+	return names
+}
+
+// before returns a string that sorts below name, with no room's name between
+// them: names are UTF-8 and never hold the byte 0xff.
+func before(name string) string {
+	last := len(name) - 1
+	if last < 0 {
+		return ""
+	}
+	return name[:last] + string([]byte{name[last] - 1, 0xff})
+}

@@ -1,0 +1,205 @@
+package room
+
+import (
+	"errors"
+
+	"weft/crdt"
+	"weft/persistence"
+	"weft/presence"
+	"weft/protocol"
+)
+
+// newSession returns a session that has not joined yet.
+func newSession(r *room, p Peer) *Session {
+	s := &Session{room: r, peer: p, done: make(chan struct{})}
+	s.id = presence.ConnID(r.registry.conns.Add(1))
+	s.readOnly.Store(p.ReadOnly)
+	return s
+}
+
+// join lets a session in and offers what its client must get first, in the order
+// of y-websocket's reference server: the room's SyncStep1, which makes the client
+// send what the room does not have, then who is here. Readers are not asked.
+func (r *room) join(s *Session) {
+	r.sessions[s.id] = s
+	r.marks.widen(s.peer.Out.limit)
+	r.hub.add(s)
+	if s.mayWrite() {
+		r.ask(s)
+	}
+	r.sendEverybody(s)
+	s.sentAt = r.now
+	if r.ledger.failure != nil {
+		r.deny(s)
+	}
+	r.o.Events.Joined(r.name, s.peer.ID)
+}
+
+// end takes a session out; why is nil when it left by itself.
+func (r *room) end(s *Session, why *protocol.CloseError) {
+	if s.ended {
+		return
+	}
+	delete(r.sessions, s.id)
+	r.hub.remove(s)
+	r.notLagging(s)
+	s.dropPending()
+	s.markers = nil
+	if r.people.table.Leave(s.id, r.now) {
+		r.people.changed(r.now.Add(r.people.delay(len(r.sessions))))
+	}
+	s.finish(why)
+	r.registry.release(r.slot)
+	r.o.Events.Left(r.name, s.peer.ID, why)
+}
+
+// endAll ends every session.
+func (r *room) endAll(why *protocol.CloseError) {
+	for _, s := range r.sessions {
+		r.end(s, why)
+	}
+}
+
+// finish tells the outside that the session is over.
+func (s *Session) finish(why *protocol.CloseError) {
+	s.ended = true
+	s.err = why
+	close(s.done)
+}
+
+// read acts on one message.
+func (r *room) read(s *Session, m protocol.Message) {
+	if m.Kind.Writes() && !s.mayWrite() {
+		r.refuse(s, m, "read-only")
+		return
+	}
+	switch m.Kind {
+	case protocol.SyncStep1:
+		r.step1(s, m.Data)
+	case protocol.SyncStep2, protocol.Update:
+		r.update(s, m)
+	case protocol.Awareness:
+		r.awareness(s, m.Data)
+	case protocol.QueryAwareness:
+		r.sendEverybody(s)
+	case protocol.SaveMarker:
+		r.marker(s, m.Data)
+	case protocol.Ignored, protocol.Denied:
+	}
+}
+
+// emptyUpdate is the update v1 that holds nothing: no structs, no deletions. It
+// is what a client without news answers a SyncStep1 with.
+const emptyUpdate = "\x00\x00"
+
+// refuse does not act on an update. The session's save markers are not answered
+// until it has sent everything again, unless the update was empty.
+func (r *room) refuse(s *Session, m protocol.Message, why string) {
+	if string(m.Data) == emptyUpdate {
+		return
+	}
+	s.lost = true
+	r.o.Events.Refused(r.name, s.peer.ID, m.Kind, why)
+}
+
+// step1 answers a state vector with what its sender does not have. One answer is
+// under way at a time; of further questions the last one is answered when the
+// outbox has drained.
+func (r *room) step1(s *Session, vector []byte) {
+	since, err := crdt.DecodeStateVector(vector)
+	if err != nil {
+		r.end(s, &protocol.CloseError{Reason: protocol.Malformed, Detail: "state vector", Cause: err})
+		return
+	}
+	if s.answering {
+		s.asked, s.askedSince = true, since
+		return
+	}
+	r.answer(s, since)
+}
+
+// answer sends the SyncStep2 for a state vector. It holds all that the session
+// may have missed, so that it does not lag any more.
+func (r *room) answer(s *Session, since crdt.StateVector) {
+	g := s.group
+	var payload []byte
+	switch {
+	case len(since) > 0:
+		payload = g.encode(protocol.Message{Kind: protocol.SyncStep2, Data: r.doc.AppendDiff(nil, since, crdt.V1)})
+	case g.full.payload != nil && g.full.version == r.out.version:
+		payload = g.full.payload
+	default:
+		payload = g.encode(protocol.Message{Kind: protocol.SyncStep2, Data: r.doc.AppendDiff(nil, nil, crdt.V1)})
+		g.full = cached{r.out.version, payload}
+	}
+	s.answering = true
+	r.notLagging(s)
+	s.peer.Out.offer(payload)
+	s.sentAt = r.now
+	r.whenDrained(s)
+}
+
+// ask sends the room's own SyncStep1, whose answer holds everything that the
+// client has and the room has not.
+func (r *room) ask(s *Session) {
+	g := s.group
+	if g.hello.payload == nil || g.hello.version != r.out.version {
+		g.hello = cached{r.out.version, g.encode(protocol.Message{
+			Kind: protocol.SyncStep1, Data: r.doc.AppendStateVector(nil),
+		})}
+	}
+	s.askSoon, s.askedAt, s.askedVersion = false, r.now, r.out.version
+	s.peer.Out.offer(g.hello.payload)
+	s.sentAt = r.now
+}
+
+// deny tells a session why its updates are refused.
+func (r *room) deny(s *Session) {
+	r.tell(s, protocol.Message{Kind: protocol.Denied, Data: []byte("read-only: " + r.ledger.failure.Error())})
+}
+
+// update applies a document update.
+func (r *room) update(s *Session, m protocol.Message) {
+	if r.ledger.failure != nil {
+		if string(m.Data) != emptyUpdate && !s.resync {
+			s.resync = true
+			r.deny(s)
+		}
+		r.refuse(s, m, "store does not take updates")
+		return
+	}
+	a, err := r.doc.Apply(m.Data, crdt.V1)
+	if err != nil {
+		reason := protocol.Malformed
+		if errors.Is(err, crdt.ErrLimit) {
+			reason = protocol.TooLarge
+		}
+		r.o.Events.Refused(r.name, s.peer.ID, m.Kind, err.Error())
+		r.end(s, &protocol.CloseError{Reason: reason, Detail: m.Kind.String(), Cause: err})
+		return
+	}
+	if m.Kind == protocol.SyncStep2 {
+		// It holds all that the client has and the room had not: what waited or was
+		// lost before is in it.
+		r.settle(s)
+	}
+	if a.Changed {
+		r.integrated(a.Update)
+	}
+	if a.Rest != nil {
+		r.keep(s, a, m.Kind == protocol.SyncStep2)
+		r.askLost(s)
+	}
+}
+
+// integrated gives an update that was integrated its position and sends it on at
+// the end of the turn.
+func (r *room) integrated(update []byte) {
+	if r.pos.Epoch != r.epoch {
+		r.pos = persistence.Position{Epoch: r.epoch}
+	}
+	r.pos.Seq++
+	r.out.version++
+	r.out.updates = append(r.out.updates, update)
+	r.out.bytes += len(update)
+}
