@@ -47,6 +47,69 @@ test('what others write does not make one’s own state unsaved', async () => {
   assert.equal(await phase(ada), 'saved')
 })
 
+test('no marker leaves before the changes made offline did', async () => {
+  const ada = await s.person('Ada')
+  const g = await gate(ada)
+  await ada.enter(s.room())
+  await ada.saved()
+  g.cut()
+  await until('cut off', async () => (await ada.status()).startsWith('Offline'))
+  await ada.typeCode('offline')
+  const release = g.holdAnswers()
+  g.restore()
+  await until('the page asks to sync', () => g.frames.includes('step1'))
+  await ada.typeCode('x')
+  await until('the change is sent', () => g.frames.includes('update'))
+  assert.deepEqual(g.frames.filter((f) => f === 'step2' || f === 'marker'), [])
+  release()
+  await ada.saved()
+  assert.ok(g.frames.indexOf('step2') < g.frames.indexOf('marker'), `step2 before marker in ${g.frames}`)
+  assert.equal(g.frames.filter((f) => f !== 'step1').at(-1), 'marker')
+})
+
+test('not saved before the browser’s own copy is read and confirmed', async () => {
+  const ada = await s.person('Ada')
+  const g = await gate(ada)
+  await ada.page.addInitScript(slowDatabase)
+  await ada.page.goto(s.room())
+  await ada.online()
+  assert.equal(await phase(ada), 'saving')
+  await ada.page.evaluate(() => window.releaseDatabase())
+  await ada.saved()
+  g.cut()
+  await until('cut off', async () => (await ada.status()).startsWith('Offline'))
+  await ada.typeCode('only here')
+
+  g.restore()
+  await ada.page.reload()
+  await ada.online()
+  await until('a marker came back', () => g.frames.includes('marker') && g.echoed.at(-1) === g.sent.at(-1))
+  assert.equal((await ada.replica()).code, '')
+  assert.equal(await phase(ada), 'saving')
+  await ada.page.evaluate(() => window.releaseDatabase())
+  await ada.saved()
+  assert.equal((await ada.replica()).code, 'only here')
+  assert.ok(g.frames.lastIndexOf('update') < g.frames.lastIndexOf('marker'), `update before marker in ${g.frames}`)
+})
+
+// Runs in the page before its scripts: the document's database opens when releaseDatabase is called.
+function slowDatabase() {
+  const released = new Promise((release) => (window.releaseDatabase = release))
+  const open = IDBFactory.prototype.open
+  IDBFactory.prototype.open = function (name, ...rest) {
+    const request = open.call(this, name, ...rest)
+    if (!name.startsWith('weft:')) return request
+    Object.defineProperty(request, 'onsuccess', {
+      set: (listener) => request.addEventListener('success', async (event) => {
+        const late = { target: event.target }
+        await released
+        listener(late)
+      }),
+    })
+    return request
+  }
+}
+
 test('a slow confirmation is admitted', async () => {
   const ada = await s.person('Ada')
   const g = await gate(ada)
