@@ -43,9 +43,11 @@ func (d *Doc) Load(state []byte, v Version) (Applied, error) {
 func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 	m := &d.msg
 	if err := m.decode(update, v, lim); err != nil {
+		m.release()
 		return Applied{}, err
 	}
 	if err := d.checkRoom(m); err != nil {
+		m.release()
 		return Applied{}, err
 	}
 	d.begin()
@@ -60,8 +62,25 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 	}
 	d.commit(false)
 	out := d.applied(update, v, whole, &rest)
-	m.src = nil // it is the caller's
+	d.release()
 	return out, nil
+}
+
+// release gives back the scratch memory of a large transaction.
+func (d *Doc) release() {
+	d.msg.release()
+	if cap(d.app.doc) > keepScratch {
+		d.app = applier{}
+	}
+	if cap(d.tx.deletes) > keepScratch || cap(d.tx.merge) > keepScratch || cap(d.tx.touched) > keepScratch {
+		d.tx = transaction{n: d.tx.n}
+	}
+	if cap(d.ranges) > keepScratch {
+		d.ranges = nil
+	}
+	if cap(d.scanned) > keepScratch {
+		d.yata = yata{}
+	}
 }
 
 func (m *message) decode(update []byte, v Version, lim Limits) error {
@@ -92,9 +111,6 @@ func (d *Doc) checkRoom(m *message) error {
 
 // start prepares for a message; slices keep their memory.
 func (a *applier) start(d *Doc, m *message) {
-	if cap(a.places) > keepBlocks {
-		*a = applier{}
-	}
 	a.d, a.m, a.full, a.left = d, m, true, false
 	a.doc, a.of, a.queue, a.places, a.stack = a.doc[:0], a.of[:0], a.queue[:0], a.places[:0], a.stack[:0]
 	a.rest, a.wants = nil, nil

@@ -1,7 +1,6 @@
 package crdt
 
 import (
-	"slices"
 	"unicode/utf8"
 
 	"weft/crdt/lib0"
@@ -67,18 +66,26 @@ type message struct {
 // manyClients is the number up to which clients are searched one by one.
 const manyClients = 16
 
-// keepBlocks bounds the memory kept between updates.
-const keepBlocks = 4096
-
+// reset starts a new message. A large one gets room for its blocks at once,
+// as many as structs of average size would need.
 func (m *message) reset(src []byte, v Version) {
-	if cap(m.blocks) > keepBlocks {
-		*m = message{}
-	}
-	m.src, m.version = src, v
+	m.src, m.version, m.index = src, v, nil
 	m.extra, m.clients, m.sections = m.extra[:0], m.clients[:0], m.sections[:0]
 	m.blocks, m.deletes = m.blocks[:0], m.deletes[:0]
-	if m.index != nil {
-		m.index = nil
+	if len(src) > 4096 && cap(m.blocks) == 0 {
+		m.blocks = make([]block, 0, len(src)/16)
+	}
+}
+
+// keepScratch bounds the memory that is kept from one update to the next, in
+// elements: what a large update needed is given back.
+const keepScratch = 512
+
+// release forgets the update, which is the caller's.
+func (m *message) release() {
+	m.src = nil
+	if cap(m.blocks) > keepScratch || cap(m.deletes) > keepScratch || cap(m.extra) > keepScratch*16 {
+		*m = message{}
 	}
 }
 
@@ -129,14 +136,6 @@ func (m *message) content(b *block) []byte {
 // addSection starts the blocks of a client.
 func (m *message) addSection(client int32) {
 	m.sections = append(m.sections, section{client: client, first: int32(len(m.blocks))})
-}
-
-// expect makes room for count blocks that are announced, as far as the bytes
-// that are left could hold them: a block that comes with text takes six or more.
-func (m *message) expect(count uint64, left int) {
-	if count > 8 {
-		m.blocks = slices.Grow(m.blocks, int(min(count, uint64(left/6))))
-	}
 }
 
 // checkSections refuses a client with two sections: yjs would drop the first without a word.

@@ -438,10 +438,14 @@ func (w *writer) deletion(clock, length, last uint32) uint32 {
 	return clock + length
 }
 
+// keepColumns is the size up to which the columns of an encoding are kept for the next.
+const keepColumns = 16 << 10 // bytes
+
 // AppendDiff appends to dst an update with everything that since does not
 // know, and all deletions; nil means the whole state. What is pending in the
 // document is part of it, as in yjs' encodeStateAsUpdate.
 func (d *Doc) AppendDiff(dst []byte, since StateVector, v Version) []byte {
+	defer d.release()
 	if d.pending.structs == nil && len(d.pending.deletes) == 0 {
 		return d.appendState(dst, since, v)
 	}
@@ -480,7 +484,11 @@ func (d *Doc) appendState(dst []byte, since StateVector, v Version) []byte {
 		}
 	}
 	w.deleteSet(d, order)
-	return w.finish(dst)
+	out := w.finish(dst)
+	if len(w.buf) > keepColumns {
+		d.enc = encoderV2{}
+	}
+	return out
 }
 
 // structs writes what a client wrote from a clock on.
