@@ -218,7 +218,7 @@ func (r *room) sleep() time.Duration {
 			wake = due
 		}
 	}
-	return max(wake.Sub(time.Now()), time.Millisecond)
+	return max(time.Until(wake), time.Millisecond)
 }
 
 // drain is called when the registry closes.

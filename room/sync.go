@@ -40,6 +40,7 @@ func (r *room) end(s *Session, why *protocol.CloseError) {
 	if s.ended {
 		return
 	}
+	s.finish(why) // first: whatever else goes wrong, the conn learns of the end
 	delete(r.sessions, s.id)
 	r.hub.remove(s)
 	r.notLagging(s)
@@ -48,7 +49,6 @@ func (r *room) end(s *Session, why *protocol.CloseError) {
 	if r.people.table.Leave(s.id, r.now) {
 		r.people.changed(r.now.Add(r.people.delay(len(r.sessions))))
 	}
-	s.finish(why)
 	r.registry.release(r.slot)
 	r.o.Events.Left(r.name, s.peer.ID, why)
 }
