@@ -96,7 +96,9 @@ func (x *index) append(clock uint32, r ref) {
 		n++
 	}
 	l := &x.leaves[n-1]
-	l.grow()
+	if n := len(l.refs); n == cap(l.refs) {
+		*l = l.copy(0, n, max(2*n, 2)) // it will be full one day
+	}
 	l.clocks = append(l.clocks, clock)
 	l.refs = append(l.refs, r)
 }
@@ -113,31 +115,26 @@ func (x *index) insert(p pos, clock uint32, r ref) pos {
 		l = &x.leaves[p.leaf]
 	}
 	p.i++
-	l.grow()
+	if n := len(l.refs); n == cap(l.refs) {
+		*l = l.part(0, n)
+	}
 	l.clocks = slices.Insert(l.clocks, p.i, clock)
 	l.refs = slices.Insert(l.refs, p.i, r)
 	return p
 }
 
-// part returns a copy of a leaf's entries [from, to).
-func (l *leaf) part(from, to int) leaf {
-	n := leafRoom(to - from)
+// part returns a copy of a leaf's entries [from, to) with room for some more:
+// a quarter, since there are many leaves once a document is large, and most
+// of them are done growing.
+func (l *leaf) part(from, to int) leaf { return l.copy(from, to, (to-from)*5/4+1) }
+
+func (l *leaf) copy(from, to, room int) leaf {
+	room = min(room, leafLen)
 	return leaf{
-		clocks: append(make([]uint32, 0, n), l.clocks[from:to]...),
-		refs:   append(make([]ref, 0, n), l.refs[from:to]...),
+		clocks: append(make([]uint32, 0, room), l.clocks[from:to]...),
+		refs:   append(make([]ref, 0, room), l.refs[from:to]...),
 	}
 }
-
-// grow makes room for one entry. Leaves grow by a quarter: there are many
-// once a document is large, and most of them are done growing.
-func (l *leaf) grow() {
-	if n := len(l.refs); n == cap(l.refs) && n >= 8 {
-		*l = l.part(0, n)
-	}
-}
-
-// leafRoom returns the capacity for a leaf of n entries that goes on growing.
-func leafRoom(n int) int { return min(leafLen, n+n/4+1) }
 
 // remove drops the n structs before and including p.
 func (x *index) remove(p pos, n int) {
