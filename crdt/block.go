@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"weft/crdt/lib0"
@@ -66,14 +67,18 @@ type message struct {
 // manyClients is the number up to which clients are searched one by one.
 const manyClients = 16
 
-// reset starts a new message. A large one gets room for its blocks at once,
-// as many as structs of average size would need.
+// reset starts a new message.
 func (m *message) reset(src []byte, v Version) {
 	m.src, m.version, m.index = src, v, nil
 	m.extra, m.clients, m.sections = m.extra[:0], m.clients[:0], m.sections[:0]
 	m.blocks, m.deletes = m.blocks[:0], m.deletes[:0]
-	if len(src) > 4096 && cap(m.blocks) == 0 {
-		m.blocks = make([]block, 0, len(src)/16)
+}
+
+// expect makes room for count blocks that are announced, as far as the bytes
+// that are left make it likely: room is at most 8 times their size.
+func (m *message) expect(count uint64, left int) {
+	if need := len(m.blocks) + int(min(count, uint64(left/7))); need > cap(m.blocks) && count > 4 {
+		m.blocks = slices.Grow(m.blocks, max(need, 2*cap(m.blocks))-len(m.blocks))
 	}
 }
 

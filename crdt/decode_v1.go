@@ -44,6 +44,7 @@ func (m *message) decodeV1(src []byte, lim Limits) error {
 			return limitf("more than %d clients", lim.Clients)
 		}
 		m.addSection(client)
+		m.expect(count, d.Len())
 		for range count {
 			length, err := m.structV1(&d, client, clock, lim)
 			if err != nil {

@@ -45,6 +45,7 @@ func (m *message) decodeV2(src []byte, lim Limits) error {
 			return limitf("more than %d clients", lim.Clients)
 		}
 		m.addSection(client)
+		m.expect(count, len(src))
 		for range count {
 			length, err := m.structV2(&c, client, clock, lim)
 			if err != nil {
