@@ -96,7 +96,7 @@ test('screenshots', async () => {
   await shoot(bo, 'narrow-code')
 
   g.cut()
-  await until('offline', async () => (await ada.status()).startsWith('Offline'))
+  await ada.says(/^Offline/)
   await ada.typeCode('- [ ] more tea\n')
   await shoot(ada, 'offline')
   await ada.page.locator('#status').click()

@@ -20,14 +20,14 @@ test('one works offline on purpose, both edit, and everybody has everything afte
 
   await ada.page.locator('#status').click()
   await ada.page.getByRole('button', { name: 'Work offline' }).click()
-  await until('offline', async () => (await ada.status()) === 'Offline · edits kept in this browser')
+  await ada.says('Offline · edits kept in this browser')
   await ada.page.keyboard.press('Escape')
   await until('Bo sees that Ada left', async () => (await bo.others()).length === 0, 2000)
   await ada.typeCode('ada ')
   await ada.typeDocument('Ada was here.')
   await bo.typeCode('bo ')
   await bo.typeDocument('Bo was here. ')
-  assert.equal(await ada.status(), `Offline · ${'ada '.length + 'Ada was here.'.length} changes kept in this browser`)
+  await ada.says(`Offline · ${'ada '.length + 'Ada was here.'.length} changes kept in this browser`)
   assert.equal(g.echoed.at(-1), g.sent.at(-1))
 
   await ada.page.locator('#status').click()
@@ -49,19 +49,19 @@ test('edits made while cut off survive a reload, count as unsaved, and arrive', 
   await ada.saved()
 
   g.cut()
-  await until('cut off', async () => (await ada.status()).startsWith('Offline'))
+  await ada.says(/^Offline/)
   await ada.typeCode('ada ')
   await ada.typeDocument('Offline note')
   await bo.typeCode('bo ')
   const changes = 'ada '.length + 'Offline note'.length
-  assert.equal(await ada.status(), `Offline · ${changes} changes kept in this browser`)
+  await ada.says(`Offline · ${changes} changes kept in this browser`)
 
   await ada.page.reload()
   await ada.sees('code', 'start ada ')
   await ada.sees('document', 'Offline note')
-  await until('the count survived', async () => (await ada.status()) === `Offline · ${changes} changes kept in this browser`)
+  await ada.says(`Offline · ${changes} changes kept in this browser`)
   await ada.typeCode('again ')
-  assert.equal(await ada.status(), `Offline · ${changes + 'again '.length} changes kept in this browser`)
+  await ada.says(`Offline · ${changes + 'again '.length} changes kept in this browser`)
   assert.equal((await bo.replica()).code, 'start bo ')
 
   g.holdEchoes()
@@ -80,15 +80,49 @@ test('edits made while cut off survive a reload, count as unsaved, and arrive', 
   assert.equal(await ada.page.evaluate(() => window.__weft.saved.state.unsaved), 0)
 })
 
+test('kept in this browser is not said before it is so', async () => {
+  const ada = await s.person('Ada')
+  const g = await gate(ada)
+  await ada.enter(s.room())
+  await ada.saved()
+  g.cut()
+  await ada.says('Offline · edits kept in this browser')
+  await ada.page.evaluate(lockDatabase)
+  await ada.typeCode('abc')
+  await ada.says('Offline · keeping 3 changes…')
+  await ada.page.evaluate(() => window.unlockDatabase())
+  await ada.says('Offline · 3 changes kept in this browser')
+  await ada.page.reload()
+  await ada.sees('code', 'abc')
+})
+
+// Runs in the page: keeps a write transaction on the document's database open until unlockDatabase is called.
+async function lockDatabase() {
+  const { name } = (await indexedDB.databases()).find((d) => d.name.startsWith('weft:') && d.name.endsWith(decodeURIComponent(location.pathname.slice(3))))
+  let locked = true
+  window.unlockDatabase = () => (locked = false)
+  await new Promise((begun) => {
+    const request = indexedDB.open(name)
+    request.onsuccess = () => {
+      const store = request.result.transaction('updates', 'readwrite').objectStore('updates')
+      const again = () => {
+        begun()
+        if (locked) store.count().onsuccess = again
+      }
+      again()
+    }
+  })
+}
+
 test('a room opened without the server can be written in, and reaches the server later', async () => {
   const url = s.room()
   const ada = await s.person('Ada')
   const g = await gate(ada)
   g.cut()
   await ada.page.goto(url)
-  await until('offline', async () => (await ada.status()).startsWith('Offline'))
+  await ada.says(/^Offline/)
   await ada.typeCode('first')
-  assert.equal(await ada.status(), 'Offline · 5 changes kept in this browser')
+  await ada.says('Offline · 5 changes kept in this browser')
   g.restore()
   await ada.saved()
   const bo = await s.person('Bo')

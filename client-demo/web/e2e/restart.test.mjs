@@ -19,7 +19,7 @@ test('kill -9 and restart: both reconnect, keep editing, and nothing is missing'
   await converge(ada, bo)
 
   await s.server.kill()
-  for (const p of [ada, bo]) await until(`${p.name} is offline`, async () => (await p.status()).startsWith('Offline'))
+  for (const p of [ada, bo]) await p.says(/^Offline/)
   await ada.typeCode('ada ')
   await bo.typeCode('bo ')
   await bo.typeDocument('Meanwhile.')

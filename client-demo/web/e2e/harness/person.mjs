@@ -86,6 +86,18 @@ export class Person {
     return parts.filter((text) => text !== '').join(' · ')
   }
 
+  /** Waits until the status line reads so; a pattern may be given. */
+  async says(words) {
+    let status
+    await until(
+      () => `${this.name}'s status is ${words}; it is ${JSON.stringify(status)}`,
+      async () => {
+        status = await this.status()
+        return typeof words === 'string' ? status === words : words.test(status)
+      },
+    )
+  }
+
   /** Types at the end of the code. */
   async typeCode(text, delay = 0) {
     await this.page.locator('.cm-content').focus()

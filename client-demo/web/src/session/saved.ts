@@ -55,7 +55,7 @@ export class SaveTracker extends EventTarget {
   #pending: Marker[] = []
   #answered = false
   #clean = false
-  #localCopyLoaded = false
+  #localCopyRead = false
   #confirmedIn: number | null = null
   #overdueTimer: ReturnType<typeof setTimeout> | undefined
   #overdue = false
@@ -73,7 +73,7 @@ export class SaveTracker extends EventTarget {
     this.#watchMessages()
   }
 
-  /** The state at this moment. An `change` event follows every difference. */
+  /** The state at this moment. A `change` event follows every difference. */
   get state(): SaveState {
     let phase: SavePhase = 'offline'
     if (this.#provider.wsconnected) phase = this.#clean && this.#pending.length === 0 ? 'saved' : 'saving'
@@ -81,8 +81,8 @@ export class SaveTracker extends EventTarget {
   }
 
   /** Tells that the browser's copy of the document has been read into it, or that there is none. */
-  localCopyLoaded(): void {
-    this.#localCopyLoaded = true
+  localCopyRead(): void {
+    this.#localCopyRead = true
     this.#mark()
   }
 
@@ -135,7 +135,7 @@ export class SaveTracker extends EventTarget {
       const marker = {
         number: this.#nextMarker++,
         changes: this.#changes,
-        withLocalCopy: this.#localCopyLoaded,
+        withLocalCopy: this.#localCopyRead,
         sentAt: performance.now(),
       }
       if (this.#pending.length === MAX_PENDING) this.#pending.pop()

@@ -1,6 +1,5 @@
 // One visit to a room: the document, its link to the server and its copy in this browser.
 
-import { IndexeddbPersistence } from 'y-indexeddb'
 import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
 import type { Identity } from '../identity'
@@ -8,6 +7,7 @@ import { encodeName } from '../rooms/name'
 import { serverAddress } from './address'
 import { Connection } from './connection'
 import { Ledger } from './ledger'
+import { LocalCopy } from './local-copy'
 import { SaveTracker } from './saved'
 
 /** Everything that the page shows of a room. */
@@ -17,8 +17,7 @@ export interface Session {
   provider: WebsocketProvider
   connection: Connection
   saved: SaveTracker
-  /** Resolves when the browser's copy has been read; false if this browser keeps none. */
-  keepsCopy: Promise<boolean>
+  copy: LocalCopy
   /** Shows this person to the others. */
   announce(identity: Identity): void
 }
@@ -36,28 +35,7 @@ export function openRoom(room: string, identity: Identity): Session {
   provider.on('sync', (synced: boolean) => {
     if (synced) provider.awareness.setLocalState(provider.awareness.getLocalState())
   })
-  const keepsCopy = keepCopy(doc, room).finally(() => saved.localCopyLoaded())
-  return { room, doc, provider, connection: new Connection(provider), saved, keepsCopy, announce }
-}
-
-async function keepCopy(doc: Y.Doc, room: string): Promise<boolean> {
-  if (!(await databaseWorks())) return false
-  await new IndexeddbPersistence('weft:' + room, doc).whenSynced
-  return true
-}
-
-// Some browsers forbid databases in private windows. The persistence would then wait for ever.
-function databaseWorks(): Promise<boolean> {
-  return new Promise((done) => {
-    try {
-      const request = indexedDB.open('weft-probe')
-      request.onerror = () => done(false)
-      request.onsuccess = () => {
-        request.result.close()
-        done(true)
-      }
-    } catch {
-      done(false)
-    }
-  })
+  const copy = new LocalCopy(doc, room)
+  void copy.read.then(() => saved.localCopyRead())
+  return { room, doc, provider, connection: new Connection(provider), saved, copy, announce }
 }

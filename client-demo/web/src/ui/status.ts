@@ -1,6 +1,7 @@
 // The status button and its panel: the link to the server, and whether all is saved.
 
 import type { Connection, LinkState } from '../session/connection'
+import type { CopyState } from '../session/local-copy'
 import type { SaveState } from '../session/saved'
 import type { Session } from '../session/session'
 import { announce, byId, make } from './dom'
@@ -8,12 +9,10 @@ import { attachPopover } from './popover'
 
 /** Shows a session's link and saved state, and lets the person leave and come back. */
 export function showStatus(session: Session): void {
-  const { connection, saved } = session
+  const { connection, saved, copy } = session
   const button = byId<HTMLButtonElement>('status')
   const action = byId<HTMLButtonElement>('status-action')
   attachPopover(button, byId('status-panel'))
-  // Until the browser's copy has been read there is nothing in it that could be lost.
-  let keepsCopy = true
   let announced: LinkState['state'] = 'connecting'
   const show = () => {
     const link = connection.link
@@ -22,8 +21,8 @@ export function showStatus(session: Session): void {
     button.dataset.saved = state.phase
     button.toggleAttribute('data-unsaved', state.unsaved > 0)
     byId('status-link').textContent = linkWord(link)
-    byId('status-saved').replaceChildren(...savedWords(link, state, keepsCopy))
-    byId('status-explained').textContent = explain(link, state, keepsCopy)
+    byId('status-saved').replaceChildren(...savedWords(link, state, copy.state))
+    byId('status-explained').textContent = explain(link, state, copy.state)
     action.textContent = link.state === 'offline' ? 'Reconnect now' : 'Work offline'
     showNotice(link, connection)
     if (link.state !== announced) announce(linkWord(link))
@@ -35,12 +34,10 @@ export function showStatus(session: Session): void {
   })
   connection.addEventListener('change', show)
   saved.addEventListener('change', show)
-  void session.keepsCopy.then((keeps) => {
-    keepsCopy = keeps
-    show()
-  })
+  copy.addEventListener('change', show)
+  // The browser asks before it closes a page that holds the only copy of something.
   addEventListener('beforeunload', (event) => {
-    if (!keepsCopy && saved.state.unsaved > 0) event.preventDefault()
+    if (copy.state !== 'stored' && saved.state.unsaved > 0) event.preventDefault()
   })
   show()
 }
@@ -49,21 +46,22 @@ function linkWord(link: LinkState): string {
   return { connecting: 'Connecting…', online: 'Online', offline: 'Offline' }[link.state]
 }
 
-function savedWords(link: LinkState, { phase, unsaved, overdue }: SaveState, keepsCopy: boolean): (Node | string)[] {
+function savedWords(link: LinkState, { phase, unsaved, overdue }: SaveState, copy: CopyState): (Node | string)[] {
   if (phase === 'saved') return ['Saved']
   if (link.state === 'connecting') return []
   if (link.state === 'offline') {
+    if (unsaved > 0 && copy === 'storing') return [`keeping ${count(unsaved)}…`]
     // Narrow windows leave out where.
-    const where = make('span', 'where', keepsCopy ? ' kept in this browser' : ' kept in this tab only')
+    const where = make('span', 'where', copy === 'none' ? ' kept in this tab only' : ' kept in this browser')
     return [unsaved === 0 ? 'edits' : count(unsaved), where]
   }
   return [overdue ? 'Not confirmed yet' : 'Saving…']
 }
 
-function explain(link: LinkState, state: SaveState, keepsCopy: boolean): string {
+function explain(link: LinkState, state: SaveState, copy: CopyState): string {
   if (link.state === 'offline') {
     const why = { unreachable: 'The server cannot be reached; this page keeps trying.', chosen: 'You are working offline.', refused: 'The server ended this visit.' }[link.why]
-    const kept = keepsCopy ? 'What you write is kept in this browser and sent when you are back.' : 'This browser keeps no copy: leave this tab open until you are back.'
+    const kept = copy === 'none' ? 'This browser keeps no copy: leave this tab open until you are back.' : 'What you write is kept in this browser and sent when you are back.'
     return `${why} ${kept}`
   }
   if (state.phase === 'saved') {
