@@ -119,7 +119,9 @@ func checkReturned(t *testing.T, s *crdttest.Scenario) {
 		t.Fatal(err)
 	}
 	checkState(t, d, crdttest.State{SV: s.Final.SV})
-	checkView(t, d, untypedView(s))
+	if !s.Astral { // where a surrogate pair is cut depends on the order
+		checkView(t, d, untypedView(s))
+	}
 }
 
 // untypedView returns what a reader of an untyped server sees. Recordings have
