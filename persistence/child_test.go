@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,8 +17,11 @@ import (
 	"weft/persistence"
 )
 
-// childEnv holds the data directory when the test binary is run as a writer.
-const childEnv = "WEFT_PERSISTENCE_CHILD"
+// childEnv holds the data directory when the test binary is run as a writer, limitEnv how many records it adds to each room.
+const (
+	childEnv = "WEFT_PERSISTENCE_CHILD"
+	limitEnv = "WEFT_PERSISTENCE_LIMIT"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
@@ -69,7 +74,11 @@ func writeRoom(s *persistence.Store, room string) {
 		return
 	}
 	flying := make(chan struct{}, 4)
-	for seq := st.Pos.Seq + 1; ; seq++ {
+	limit, err := strconv.ParseUint(os.Getenv(limitEnv), 10, 64)
+	if err != nil {
+		limit = math.MaxUint32
+	}
+	for seq := st.Pos.Seq + 1; seq <= limit; seq++ {
 		flying <- struct{}{}
 		r := persistence.Record{Room: room, Pos: persistence.Position{Epoch: 1, Seq: seq}, Update: writerUpdate(room, seq)}
 		err := s.Append([]persistence.Record{r}, func(err error) {

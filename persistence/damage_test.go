@@ -2,6 +2,7 @@ package persistence_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -131,13 +132,21 @@ func copyDir(t testing.TB, from, to string) {
 		b, err := os.ReadFile(filepath.Join(from, name))
 		if err == nil {
 			// A file has room to grow; the damage shall hit what is used.
-			used := (len(bytes.TrimRight(b, "\x00")) + 4095) / 4096 * 4096
-			err = os.WriteFile(filepath.Join(to, name), b[:used], 0o600)
+			err = os.WriteFile(filepath.Join(to, name), usedPart(b), 0o600)
 		}
 		if err != nil {
 			t.Fatalf("copy %s: %v", name, err)
 		}
 	}
+}
+
+// usedPart returns a bbolt file up to the highest page that either meta page knows.
+func usedPart(b []byte) []byte {
+	pages := uint64(0)
+	for _, meta := range []int{0, 4096} {
+		pages = max(pages, binary.NativeEndian.Uint64(b[meta+16+40:]))
+	}
+	return b[:min(len(b), int(pages)*4096)]
 }
 
 // hurt damages a file and says how.

@@ -138,11 +138,27 @@ func (s *Store) openRooms(sc *scan) (err error) {
 			s.quarantine[d.Room] = d
 		}
 	}
+	if len(r.problems) == 0 && s.worthCompacting(r.scan) {
+		if err := compactRooms(path); err != nil {
+			return fmt.Errorf("compact %s: %w", path, err)
+		}
+	}
 	if full {
 		os.Remove(filePath(s.dir, checkFile)) // if it stays, the next Open is only slower
 	}
 	s.rooms, err = openBolt(path, min(roomsMmap, math.MaxInt))
 	return err
+}
+
+// worthCompacting tells whether enough of the file is free.
+func (s *Store) worthCompacting(sc *scan) bool {
+	return s.opts.CompactFree >= 0 && sc.free > s.opts.CompactFree && float64(sc.free) > s.opts.CompactRatio*float64(sc.img.size)
+}
+
+// askCheck has the next Open read all of rooms.db.
+func (s *Store) askCheck() {
+	// Without the mark the damage is found when a room is loaded, as before.
+	_ = os.WriteFile(filePath(s.dir, checkFile), nil, 0o600)
 }
 
 func (s *Store) mustCheck(path string) bool {

@@ -110,6 +110,9 @@ func (s *Store) setAside(d *DamageError) *DamageError {
 	if old != nil {
 		return old
 	}
+	if isPageFault(d) {
+		s.askCheck()
+	}
 	s.opts.Events.damaged(d)
 	return d
 }

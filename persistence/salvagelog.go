@@ -135,17 +135,26 @@ func (v *logSalvage) losses() []lsnRange {
 
 // rebuild writes a new wal.db with what is right, and keeps the damaged file under another name.
 func (v *logSalvage) rebuild(path string, id []byte) error {
-	b, err := newBuilder(path)
+	b, err := v.build(path, id)
 	if err != nil {
 		return err
-	}
-	if err := b.commit(func(tx *bolt.Tx) error { return v.fill(tx, id) }); err != nil {
-		return errors.Join(err, b.abandon())
 	}
 	if err := keepDamaged(path); err != nil {
 		return errors.Join(err, b.abandon())
 	}
 	return b.finish()
+}
+
+// build writes the batches into a new file that has no name yet.
+func (v *logSalvage) build(path string, id []byte) (*builder, error) {
+	b, err := newBuilder(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.commit(func(tx *bolt.Tx) error { return v.fill(tx, id) }); err != nil {
+		return nil, errors.Join(err, b.abandon())
+	}
+	return b, nil
 }
 
 // fill writes the batches into an empty file.

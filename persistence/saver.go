@@ -240,6 +240,7 @@ func (v *saver) failed(jobs, touched []*job, err error) []*job {
 			}
 			return finishJobs(jobs, touched, nil)
 		}
+		v.store.askCheck()
 		return finishJobs(jobs, touched, &DamageError{File: roomsFile, What: "a page on the way cannot be used", Err: err})
 	}
 	v.store.fenceOff(roomsFile, err)

@@ -17,6 +17,7 @@ type scan struct {
 	node     node
 	problems []problem
 	sequence map[string]uint64
+	free     int64 // bytes in free pages
 }
 
 // scanFile walks the file as w says, whose image it sets. An unreadable part is a problem in the scan, not an error.
@@ -41,7 +42,7 @@ func scanFile(path string, w walker) (*scan, error) {
 	w.img = sc.img
 	w.walk()
 	sc.img.r = nil // closed
-	sc.problems, sc.sequence = w.problems, w.sequence
+	sc.problems, sc.sequence, sc.free = w.problems, w.sequence, int64(w.free)*sc.img.pageSize
 	if sc.img.badMetas > 0 {
 		sc.problems = append(sc.problems, problem{err: errors.New("a meta page is invalid: the newest commit may be missing")})
 	}

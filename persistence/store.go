@@ -10,8 +10,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Store is an open data directory. It owns three goroutines: the committer (wal.db), the saver (rooms.db) and the housekeeper;
-// Close ends them and waits for them.
+// Store is an open data directory. It owns four goroutines: the committer (wal.db), the saver (rooms.db), the housekeeper
+// and the scrubber; Close ends them and waits for them.
 type Store struct {
 	// Static after construction.
 	dir   string
@@ -79,6 +79,9 @@ func Open(dir string, o Options) (*Store, error) {
 	s.wg.Go(s.runCommitter)
 	s.wg.Go(s.saver.run)
 	s.wg.Go(s.runHousekeeper)
+	if s.opts.ScrubEvery > 0 {
+		s.wg.Go(s.runScrubber)
+	}
 	return s, nil
 }
 

@@ -36,7 +36,11 @@ type walker struct {
 	// only, if not empty, names the only bucket to visit; the freelist is not checked then.
 	only string
 
+	// from and to, if not nil, bound the keys to visit in the only bucket.
+	from, to []byte
+
 	sequence map[string]uint64 // of the buckets found
+	free     int               // pages in the freelist
 	problems []problem
 	seen     []uint64       // bit set: pages reached
 	roots    map[uint64]int // page -> index in subtrees
@@ -169,6 +173,9 @@ func (w *walker) branch(bucket string, id uint64, children []child, from, to []b
 		if i+1 < len(children) {
 			end = children[i+1].key
 		}
+		if bucket == w.only && ((w.to != nil && bytes.Compare(c.key, w.to) >= 0) || (end != nil && bytes.Compare(end, w.from) <= 0)) {
+			continue
+		}
 		w.tree(bucket, c.page, c.key, end, depth+1, visit)
 	}
 }
@@ -220,6 +227,7 @@ func (w *walker) checkFreelist() {
 		w.problem("", nil, nil, fmt.Errorf("freelist: %w", err))
 		return
 	}
+	w.free = len(free)
 	for _, id := range free {
 		if !w.reached(id) {
 			continue

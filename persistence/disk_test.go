@@ -1,0 +1,270 @@
+package persistence_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"weft/persistence"
+)
+
+// smallDisk mounts a file system of the given size.
+func smallDisk(t *testing.T, size int) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
+		t.Skipf("SKIPPED: the test of a full disk needs the right to mount a tmpfs: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Errorf("Unmount(%s) = %v, want nil", dir, err)
+		}
+	})
+	return dir
+}
+
+// fillDisk writes a file until there is no space left.
+func fillDisk(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, size := range []int{1 << 16, 4096, 512} {
+		for b := make([]byte, size); err == nil; {
+			_, err = f.Write(b)
+		}
+		if !errors.Is(err, unix.ENOSPC) {
+			t.Fatalf("fill the disk: %v", err)
+		}
+		err = nil
+	}
+}
+
+// TestDiskFull fills the disk under a store: nothing is confirmed, the reason is shown, memory is bounded, nothing is lost, and it
+// goes on by itself when there is space.
+func TestDiskFull(t *testing.T) {
+	for _, reserve := range []int64{-1, 2 << 20} {
+		t.Run(fmt.Sprintf("reserve=%d", reserve), func(t *testing.T) { testDiskFull(t, reserve) })
+	}
+}
+
+func testDiskFull(t *testing.T, reserve int64) {
+	disk := smallDisk(t, 24<<20)
+	dir := filepath.Join(disk, "data")
+	stalled, resumed := make(chan error, 100), make(chan time.Duration, 100)
+	s := openStore(t, dir, persistence.Options{
+		QueueBytes:   1 << 20,
+		ReserveBytes: reserve,
+		ScrubEvery:   -1,
+		Events: persistence.Events{
+			Stalled: func(err error) { stalled <- err },
+			Resumed: func(d time.Duration) { resumed <- d },
+		},
+	})
+	appendWait(t, s, record("a", 1))
+	if err := s.Save(t.Context(), "a", persistence.Snapshot{Pos: persistence.Position{Epoch: 1, Seq: 1}, State: make([]byte, 100_000)}); err != nil {
+		t.Fatalf("Save(a) = %v, want nil", err)
+	}
+	full := filepath.Join(disk, "filler")
+	fillDisk(t, full)
+
+	// Appends until the queue is full: from some record on, none is confirmed.
+	var acked atomic.Uint64
+	seq := uint64(1)
+	big := make([]byte, 20_000)
+	appendBig := func() error {
+		r := persistence.Record{Room: "b", Pos: persistence.Position{Epoch: 1, Seq: seq}, Update: big}
+		err := s.Append([]persistence.Record{r}, func(err error) {
+			if err == nil {
+				acked.Add(1)
+			}
+		})
+		if err == nil {
+			seq++
+		}
+		return err
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		err := appendBig()
+		if errors.Is(err, persistence.ErrFull) && s.Health() != nil {
+			break
+		}
+		if err != nil && !errors.Is(err, persistence.ErrFull) {
+			t.Fatalf("Append = %v, want nil or ErrFull", err)
+		}
+		if err != nil {
+			runtime.Gosched()
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the disk took %d records and did not become full", seq)
+		}
+	}
+	if err := <-stalled; !errors.Is(err, persistence.ErrDiskFull) || !errors.Is(err, unix.ENOSPC) && reserve < 0 {
+		t.Errorf("Stalled(%v), want ErrDiskFull with ENOSPC", err)
+	}
+	if err := s.Health(); !errors.Is(err, persistence.ErrDiskFull) {
+		t.Errorf("Health() = %v, want ErrDiskFull", err)
+	}
+	if q := s.Queued(); q > 1<<20 {
+		t.Errorf("Queued() = %d, want at most the bound", q)
+	}
+	if before := acked.Load(); before >= seq-1 {
+		t.Errorf("%d of %d records confirmed on a full disk", before, seq-1)
+	}
+	if st, err := s.Load(t.Context(), "a"); err != nil || len(st.Snapshot.State) != 100_000 {
+		t.Errorf("Load(a) on a full disk = %v, want the snapshot", err)
+	}
+
+	// A copy taken now has what was confirmed.
+	before := acked.Load()
+	crash := filepath.Join(fastDir(t), "copy")
+	if err := s.CopyTo(t.Context(), crash); err != nil {
+		t.Fatalf("CopyTo = %v, want nil", err)
+	}
+	c := openStore(t, crash, small)
+	if st, err := c.Load(t.Context(), "b"); before > 0 && (err != nil || uint64(len(st.Tail)) < before) {
+		t.Errorf("after a crash Load(b) = %d records, %v, want at least %d", len(st.Tail), err, before)
+	}
+
+	if err := os.Remove(full); err != nil {
+		t.Fatal(err)
+	}
+	freed := time.Now()
+	appendWait(t, s, record("c", 1)) // behind all the others
+	if took := time.Since(freed); took > 5*time.Second {
+		t.Errorf("confirmed again after %v, want 5 s at most", took)
+	}
+	<-resumed
+	if err := s.Health(); err != nil {
+		t.Errorf("Health() = %v, want nil", err)
+	}
+	if got := acked.Load(); got != seq-1 {
+		t.Errorf("%d records confirmed in the end, want %d", got, seq-1)
+	}
+	st, err := s.Load(t.Context(), "b")
+	if err != nil || uint64(len(st.Tail)) != seq-1 {
+		t.Errorf("Load(b) = %d records, %v, want %d", len(st.Tail), err, seq-1)
+	}
+}
+
+// TestDiskFullClose closes a store that cannot write: its records are answered with the reason.
+func TestDiskFullClose(t *testing.T) {
+	disk := smallDisk(t, 20<<20)
+	s, err := persistence.Open(filepath.Join(disk, "data"), small)
+	if err != nil {
+		t.Fatalf("Open = %v, want nil", err)
+	}
+	fillDisk(t, filepath.Join(disk, "filler"))
+	answer := make(chan error, 1)
+	huge := persistence.Record{Room: "a", Pos: persistence.Position{Epoch: 1, Seq: 1}, Update: make([]byte, 4<<20)}
+	if err := s.Append([]persistence.Record{huge}, func(err error) { answer <- err }); err != nil {
+		t.Fatalf("Append = %v, want nil", err)
+	}
+	if err := s.Close(); !errors.Is(err, persistence.ErrDiskFull) {
+		t.Errorf("Close() = %v, want ErrDiskFull", err)
+	}
+	if err := <-answer; !errors.Is(err, persistence.ErrDiskFull) {
+		t.Errorf("done = %v, want ErrDiskFull", err)
+	}
+}
+
+// injectWriter runs a writer with a fault that strace injects into its system calls, and returns what it was told.
+func injectWriter(t *testing.T, dir string, limit int, inject string) *confirmed {
+	t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("SKIPPED: the test of a failing disk needs strace")
+	}
+	t.Setenv(limitEnv, strconv.Itoa(limit))
+	call, _, _ := strings.Cut(inject, ":")
+	cmd, out := startWriter(t, dir, strace, "-f", "-e", "signal=none", "-o", "/dev/null", "-e", "trace="+call, "-e", "inject="+inject)
+	c := newConfirmed()
+	readLines(out, c.line)
+	cmd.Wait() // a store that is fenced is closed with its error
+	return c
+}
+
+// TestSyncError makes one fdatasync fail. From then on nothing is confirmed, although later ones succeed, and what was confirmed
+// before is there after a restart.
+func TestSyncError(t *testing.T) {
+	for _, when := range []int{7, 8, 40, 41} {
+		dir := t.TempDir()
+		openStore(t, dir, small).Close()
+		c := injectWriter(t, dir, 100000, fmt.Sprintf("fdatasync:error=EIO:when=%d", when))
+		if len(c.errs) == 0 || !strings.Contains(c.errs[0], persistence.ErrFenced.Error()) || !strings.Contains(c.errs[0], "input/output error") {
+			t.Errorf("fdatasync %d fails: errors %q, want ErrFenced with the cause", when, c.errs)
+		}
+		s := openStore(t, dir, small)
+		if err := c.check(s); err != nil {
+			t.Errorf("fdatasync %d fails: %v", when, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("Close() = %v, want nil", err)
+		}
+	}
+}
+
+// TestWriteError makes one write fail, and lets one claim to have written what it has not: no update may be wrong without being
+// noticed then.
+func TestWriteError(t *testing.T) {
+	for _, inject := range []string{"pwrite64:error=EIO:when=30", "pwrite64:error=ENOSPC:when=30+50", "pwrite64:retval=100:when=30"} {
+		dir := t.TempDir()
+		openStore(t, dir, small).Close()
+		c := injectWriter(t, dir, 60, inject)
+		full := strings.Contains(inject, "ENOSPC")
+		fenced := len(c.errs) > 0 && strings.Contains(c.errs[0], persistence.ErrFenced.Error())
+		if strings.Contains(inject, "EIO") && !fenced {
+			t.Errorf("%s: errors %q, want ErrFenced", inject, c.errs)
+		}
+		if full && c.total < writerRooms*60 {
+			t.Errorf("%s: %d records confirmed, errors %q, want %d", inject, c.total, c.errs, writerRooms*60)
+		}
+		s, err := persistence.Open(dir, small)
+		if err != nil {
+			t.Errorf("%s: Open = %v, want nil", inject, err)
+			continue
+		}
+		err = c.check(s)
+		if _, damaged := errors.AsType[*persistence.DamageError](err); err != nil && !(damaged && strings.Contains(inject, "retval")) {
+			t.Errorf("%s: %v", inject, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("Close() = %v, want nil", err)
+		}
+	}
+}
+
+// TestSlowSync slows fdatasync down: records wait together, and none is lost.
+func TestSlowSync(t *testing.T) {
+	delays := []time.Duration{200 * time.Millisecond}
+	if *long {
+		delays = append(delays, 2*time.Second)
+	}
+	for _, delay := range delays {
+		dir := t.TempDir()
+		openStore(t, dir, small).Close()
+		start := time.Now()
+		c := injectWriter(t, dir, 36, fmt.Sprintf("fdatasync:delay_exit=%d", delay.Microseconds()))
+		if len(c.errs) > 0 || c.total != writerRooms*36 {
+			t.Errorf("%v a sync: %d records confirmed, errors %q, want %d", delay, c.total, c.errs, writerRooms*36)
+		}
+		s := openStore(t, dir, small)
+		if err := c.check(s); err != nil {
+			t.Errorf("%v a sync: %v", delay, err)
+		}
+		s.Close()
+		t.Logf("%v a sync: %d records of %d rooms, at most 4 a room in flight, in %v", delay, c.total, writerRooms, time.Since(start).Round(time.Millisecond))
+	}
+}
