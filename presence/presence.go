@@ -312,21 +312,9 @@ func (t *Table) Leave(c ConnID, now time.Time) (changed bool) {
 }
 
 // Tick does what is due at now: states that were not renewed are removed, clocks
-// of removed ones forgotten, and claims decided. It reports whether a state
+// of removed ones forgotten, and then claims decided. It reports whether a state
 // changed. Calling it every few seconds is enough.
 func (t *Table) Tick(now time.Time) (changed bool) {
-	for _, cl := range t.claims {
-		if now.Sub(cl.since) < challengeTime {
-			continue
-		}
-		if cl.entry.owner.heard.After(cl.since) {
-			cl.entry.claim = nil
-			continue
-		}
-		t.grant(cl, now)
-		changed = true
-	}
-	t.pruneClaims()
 	for e := t.changes.oldest; e != nil && now.Sub(e.at) >= forgetAfter; {
 		next := e.next
 		switch {
@@ -340,6 +328,18 @@ func (t *Table) Tick(now time.Time) (changed bool) {
 		}
 		e = next
 	}
+	for _, cl := range t.claims {
+		if now.Sub(cl.since) < challengeTime {
+			continue
+		}
+		if cl.entry.owner.heard.After(cl.since) {
+			cl.entry.claim = nil
+			continue
+		}
+		t.grant(cl, now)
+		changed = true
+	}
+	t.pruneClaims()
 	return changed
 }
 
