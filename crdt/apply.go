@@ -61,7 +61,7 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 		whole = false
 	}
 	d.commit(false)
-	out := d.applied(update, v, whole, &rest)
+	out := d.applied(update, v, whole && !d.tx.tidied, &rest)
 	d.release()
 	return out, nil
 }

@@ -150,6 +150,11 @@ type Doc struct {
 	entries map[uint64]int32 // type<<32|key -> list
 	lists   []list
 	pending pending
+	redone  redone // what an UndoManager restored, nil for nothing
+
+	// Onlookers.
+	watch  *watch // nil: nobody observes
+	frozen bool   // inside View or an observer
 
 	// Scratch of one call, kept for its memory.
 	tx     transaction

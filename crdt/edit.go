@@ -69,6 +69,7 @@ type cursor struct {
 }
 
 func (s shared) start() cursor {
+	s.d.mustBeEditable()
 	l := s.d.sequence(s.t)
 	return cursor{list: l, right: s.d.lists[l].first}
 }
@@ -269,6 +270,10 @@ func appendValue(dst []byte, v any, depth int) ([]byte, error) {
 		return lib0.AppendString(append(dst, lib0.AnyString), v), nil
 	case []byte:
 		return lib0.AppendBytes(append(dst, lib0.AnyBytes), v), nil
+	case BigInt:
+		return appendBigInt(dst, v), nil
+	case Undefined:
+		return append(dst, lib0.AnyUndefined), nil
 	case []any:
 		return appendSlice(dst, v, depth)
 	case map[string]any:

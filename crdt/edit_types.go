@@ -96,11 +96,13 @@ func (m SharedMap) Delete(key string) { m.s.unset(key) }
 
 // at returns the cursor behind the current value of a key.
 func (s shared) at(key string) cursor {
+	s.d.mustBeEditable()
 	l := s.d.entry(s.t, s.d.names.intern([]byte(key)))
 	return cursor{list: l, left: s.d.lists[l].last}
 }
 
 func (s shared) unset(key string) {
+	s.d.mustBeEditable()
 	if l := s.d.lookup(s.t, s.d.names.intern([]byte(key))); l != noList && s.d.lists[l].last != 0 {
 		s.d.deleteItem(&s.d.tx.changes, s.d.lists[l].last)
 	}

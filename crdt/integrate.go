@@ -86,10 +86,11 @@ func (a *applier) place(b *block) placing {
 
 // extend appends a block of text to the last run of its author when that is
 // what integrating and merging would come to. This is how people type.
+// Onlookers need to see what is new as an item of its own.
 func (a *applier) extend(b *block, client int32) bool {
 	d := a.d
 	c := &d.clients[client]
-	if b.kind != kindString || b.flags&hasOrigin == 0 || b.clock == 0 ||
+	if d.watch != nil || b.kind != kindString || b.flags&hasOrigin == 0 || b.clock == 0 ||
 		a.doc[b.origin.client] != client || b.origin.clock != b.clock-1 || c.tail == 0 {
 		return false
 	}
@@ -111,7 +112,7 @@ func (a *applier) extend(b *block, client int32) bool {
 	it.tag |= flags
 	it.length += b.length
 	c.next += b.length
-	d.markChanged(d.lists[it.list].typ)
+	d.markChanged(&d.tx.changes, it.list)
 	return true
 }
 
@@ -226,7 +227,7 @@ func (d *Doc) link(r ref) {
 	case kindFormat:
 		d.types[t].formatted = true
 	}
-	d.markChanged(t)
+	d.markChanged(&d.tx.changes, it.list)
 	holder := d.types[t].item
 	if holder != 0 && d.items.at(holder).deleted() || l.key != noKey && it.right != 0 {
 		d.deleteItem(&d.tx.changes, r)

@@ -14,6 +14,7 @@ type transaction struct {
 	texts   []int32 // typed texts that changed
 	deleted []int32 // clients of deleted ranges in order of their first, see cleanup.go
 	frames  []frame // scratch of walks over nested types
+	tidied  bool    // closing the transaction deleted formats
 }
 
 // changes collects deletions and the structs to look at when it is closed.
@@ -21,12 +22,18 @@ type changes struct {
 	deletes []deletion // sorted and merged by sortDeletes
 	merge   []id       // right parts of splits and others that may merge again
 	cleanup bool       // the clean-up after a transaction: all structs are older than it
+
+	// With observers only: which lists of types changed, in the order of their first change.
+	changed []typeKey
+	seen    map[typeKey]struct{}
 }
 
 func (d *Doc) begin() {
+	d.mustBeEditable()
 	d.tx.n++
 	d.tx.touched, d.tx.texts = d.tx.touched[:0], d.tx.texts[:0]
 	d.tx.deletes, d.tx.merge = d.tx.deletes[:0], d.tx.merge[:0]
+	d.tx.tidied, d.tx.changed, d.tx.seen = false, nil, nil
 }
 
 // older tells whether a struct existed before the transaction.
@@ -35,15 +42,19 @@ func (d *Doc) older(ch *changes, it *item) bool {
 	return ch.cleanup || c.touched != d.tx.n || it.clock < c.before
 }
 
-// markChanged remembers a typed text whose formatting may have to be tidied
-// up: one that is older than the transaction and not deleted.
-func (d *Doc) markChanged(t int32) {
+// markChanged remembers, when its list changes, a typed text whose formatting
+// may have to be tidied up: one that is older than the transaction and not deleted.
+func (d *Doc) markChanged(ch *changes, l int32) {
+	if d.watch != nil {
+		d.noteChanged(ch, l)
+	}
+	t := d.lists[l].typ
 	ty := &d.types[t]
-	if !ty.kind.isText() || ty.changed == d.tx.n {
+	if ch.cleanup || !ty.kind.isText() || ty.changed == d.tx.n {
 		return
 	}
 	if ty.item != 0 {
-		if it := d.items.at(ty.item); it.deleted() || !d.older(&d.tx.changes, it) {
+		if it := d.items.at(ty.item); it.deleted() || !d.older(ch, it) {
 			return
 		}
 	}
@@ -115,9 +126,7 @@ func (d *Doc) markDeleted(ch *changes, r ref) (holdsType bool) {
 	}
 	it.tag |= flagDeleted
 	ch.deletes = append(ch.deletes, deletion{it.client(), it.clock, it.length})
-	if !ch.cleanup {
-		d.markChanged(d.lists[it.list].typ)
-	}
+	d.markChanged(ch, it.list)
 	return it.kind() == kindType
 }
 
@@ -167,6 +176,10 @@ func (d *Doc) deleteRange(client int32, clock, end uint32) {
 
 // commit closes the transaction.
 func (d *Doc) commit(local bool) {
+	if d.watch != nil {
+		d.commitWatched(local)
+		return
+	}
 	ch := &d.tx.changes
 	cleanup := changes{cleanup: true}
 	if !local && d.needsCleanup() {
@@ -188,8 +201,14 @@ func (d *Doc) commit(local bool) {
 		d.mergeDeleted(&cleanup)
 		d.mergeListed(&cleanup)
 		ch.deletes = append(ch.deletes, cleanup.deletes...)
+		d.tx.tidied = len(cleanup.deletes) > 0
 		sortDeletes(&ch.deletes)
 	}
+	d.compactWasteful(ch)
+}
+
+// compactWasteful compacts the slabs of clients whose structs were deleted, where it pays.
+func (d *Doc) compactWasteful(ch *changes) {
 	for i, r := range ch.deletes {
 		c := &d.clients[r.client]
 		if (i == 0 || ch.deletes[i-1].client != r.client) && d.wasteful(c) {
@@ -381,6 +400,9 @@ func (d *Doc) mergeItems(leftRef, rightRef ref) bool {
 		return false
 	}
 	if right.origin != left.last() || left.right != rightRef || left.ror != right.ror {
+		return false
+	}
+	if d.redone != nil && (d.redone.has(left.first()) || d.redone.has(right.first())) {
 		return false
 	}
 	d.joinContent(left, right, leftRef, rightRef)
