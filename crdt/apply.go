@@ -84,11 +84,15 @@ func (d *Doc) release() {
 }
 
 func (m *message) decode(update []byte, v Version, lim Limits) error {
+	m.lim = lim
+	if len(update) > min(lim.Bytes, maxSlab) {
+		return limitf("more than %d bytes", min(lim.Bytes, maxSlab))
+	}
 	switch v {
 	case V1:
-		return m.decodeV1(update, lim)
+		return m.decodeV1(update)
 	case V2:
-		return m.decodeV2(update, lim)
+		return m.decodeV2(update)
 	}
 	return invalidf("version %d", v)
 }

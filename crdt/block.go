@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -62,6 +63,14 @@ type message struct {
 	sections []section
 	blocks   []block
 	deletes  []deletion
+
+	lim   Limits
+	raw   uint64 // structs announced
+	count int    // blocks, those that were not kept included
+	room  int    // blocks to keep
+	dry   bool   // there were more: they have been checked and counted only
+	run   int    // blocks in a row that could be one
+	named int    // blocks that name a root
 }
 
 // manyClients is the number up to which clients are searched one by one.
@@ -72,6 +81,7 @@ func (m *message) reset(src []byte, v Version) {
 	m.src, m.version, m.index = src, v, nil
 	m.extra, m.clients, m.sections = m.extra[:0], m.clients[:0], m.sections[:0]
 	m.blocks, m.deletes = m.blocks[:0], m.deletes[:0]
+	m.raw, m.count, m.room, m.dry, m.run, m.named = 0, 0, math.MaxInt, false, 0, 0
 }
 
 // expect makes room for count blocks that are announced, as far as the bytes
@@ -138,10 +148,53 @@ func (m *message) content(b *block) []byte {
 	return m.src[b.body.start:b.body.end]
 }
 
-// addSection starts the blocks of a client.
-func (m *message) addSection(client int32) {
+// addSection starts the blocks of a client, of which count are announced. The
+// bytes left bound the room that is made for them.
+func (m *message) addSection(client int32, count uint64, left int) error {
+	if count > rawFactor*uint64(m.lim.Structs)-m.raw {
+		return limitf("more than %d structs", m.lim.Structs)
+	}
+	if err := m.checkClients(); err != nil {
+		return err
+	}
+	m.raw += count
+	m.run = 0
 	m.sections = append(m.sections, section{client: client, first: int32(len(m.blocks))})
+	m.expect(count, left)
+	return nil
 }
+
+func (m *message) endSection() {
+	s := &m.sections[len(m.sections)-1]
+	s.n = int32(len(m.blocks)) - s.first
+}
+
+func (m *message) checkClients() error {
+	if len(m.clients) > m.lim.Clients {
+		return limitf("more than %d clients", m.lim.Clients)
+	}
+	return nil
+}
+
+// checkRoots refuses too many root names.
+func (m *message) checkRoots() error {
+	if m.named <= m.lim.Roots || m.dry {
+		return nil
+	}
+	seen := map[string]struct{}{}
+	for i := range m.blocks {
+		if b := &m.blocks[i]; b.flags&hasParentName != 0 {
+			seen[string(m.bytes(b.rootName()))] = struct{}{}
+			if len(seen) > m.lim.Roots {
+				return limitf("more than %d root names", m.lim.Roots)
+			}
+		}
+	}
+	return nil
+}
+
+// rootName returns where the name lies, with hasParentName.
+func (b *block) rootName() span { return span{uint32(b.ror.client), b.ror.clock} }
 
 // checkSections refuses a client with two sections: yjs would drop the first without a word.
 func (m *message) checkSections() error {
@@ -158,8 +211,15 @@ func (m *message) checkSections() error {
 	return nil
 }
 
-// checkBlock checks what does not depend on the encoding and links the block to its clocks.
-func (m *message) checkBlock(b *block, client int32, clock uint64, length uint64) error {
+// push returns a new last block.
+func (m *message) push() *block {
+	m.blocks = append(m.blocks, block{origin: noID, ror: noID})
+	return &m.blocks[len(m.blocks)-1]
+}
+
+// settle checks the last block for what does not depend on the encoding and
+// gives it its clocks.
+func (m *message) settle(b *block, client int32, clock uint64, length uint64) error {
 	if length == 0 {
 		return invalidf("empty struct at clock %d of client %d", clock, m.clients[client])
 	}
@@ -171,7 +231,49 @@ func (m *message) checkBlock(b *block, client int32, clock uint64, length uint64
 		b.flags&hasRor != 0 && b.ror.client == client && b.ror.clock >= b.clock {
 		return invalidf("struct at clock %d of client %d refers to itself or to later", clock, m.clients[client])
 	}
-	return nil
+	switch b.kind {
+	case kindGC, kindDeleted, kindSkip:
+		if m.joinRun(client) {
+			return nil
+		}
+	}
+	if m.count++; m.count > m.lim.Structs {
+		return limitf("more than %d structs", m.lim.Structs)
+	}
+	if m.count > m.room {
+		m.dry = true
+		n := len(m.blocks) - 1
+		m.blocks[n-1] = *b
+		m.blocks, m.extra = m.blocks[:n], m.extra[:0]
+	}
+	return m.checkClients()
+}
+
+// keepRun is the number of collected, deleted or missing structs in a row that
+// stay apart although they could be one. Nobody writes more of them, except to
+// make a few bytes stand for millions.
+const keepRun = 64
+
+// joinRun joins the last block to the one before it when they are part of a
+// long run.
+func (m *message) joinRun(client int32) bool {
+	n := len(m.blocks) - 1
+	if n == int(m.sections[len(m.sections)-1].first) {
+		return false
+	}
+	prev, b := &m.blocks[n-1], &m.blocks[n]
+	if prev.kind != b.kind || b.kind == kindDeleted &&
+		(b.flags&hasOrigin == 0 || b.origin != id{client, b.clock - 1} ||
+			(prev.flags^b.flags)&hasRor != 0 || prev.flags&hasParentName == 0 && prev.ror != b.ror) {
+		m.run = 0
+		return false
+	}
+	if m.run++; m.run < keepRun {
+		return false
+	}
+	prev.length += b.length
+	m.blocks = m.blocks[:n]
+	return true
 }
 
 // maxClock bounds clocks: the store keeps 32 bits, 4 billion units of one author.

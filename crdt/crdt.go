@@ -52,45 +52,6 @@ var (
 	ErrLimit = errors.New("update over limit")
 )
 
-// Limits bounds what one update may cost. A zero field means the default.
-type Limits struct {
-	Structs int // structs in one update, default 500,000
-	Clients int // distinct client ids in one update, default 65,536
-	Deletes int // deleted ranges in one update, default 100,000
-	Depth   int // nesting of JSON and "any" values, default 100
-}
-
-const (
-	defaultStructs = 500_000
-	defaultClients = 65_536
-	defaultDeletes = 100_000
-	defaultDepth   = 100
-	// trustedFactor widens the per-update budgets for a state that the caller
-	// stored itself: a whole document may be larger than any one message.
-	trustedFactor = 64
-)
-
-func (l Limits) withDefaults() Limits {
-	set := func(p *int, v int) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	set(&l.Structs, defaultStructs)
-	set(&l.Clients, defaultClients)
-	set(&l.Deletes, defaultDeletes)
-	set(&l.Depth, defaultDepth)
-	return l
-}
-
-// forState widens the budgets of one update to those of a stored state.
-func (l Limits) forState() Limits {
-	l.Structs *= trustedFactor
-	l.Clients *= trustedFactor
-	l.Deletes *= trustedFactor
-	return l
-}
-
 // Options configures a Doc. The zero value is a document as a Yjs server keeps it.
 type Options struct {
 	// ClientID authors the edits made through Edit; 0 draws a random one.

@@ -27,7 +27,7 @@ const (
 //	varUint clients, each: varUint client, varUint n, n x (varUint clock, varUint length)
 //
 // (yjs/src/utils/encoding.js readClientsStructRefs, DeleteSet.js readDeleteSet.)
-func (m *message) decodeV1(src []byte, lim Limits) error {
+func (m *message) decodeV1(src []byte) error {
 	m.reset(src, V1)
 	d := lib0.NewDecoder(src)
 	for n := d.Uint(); n > 0 && d.Err() == nil; n-- {
@@ -37,32 +37,27 @@ func (m *message) decodeV1(src []byte, lim Limits) error {
 		if d.Err() != nil {
 			break
 		}
-		if count > uint64(lim.Structs-len(m.blocks)) {
-			return limitf("more than %d structs", lim.Structs)
+		if err := m.addSection(client, count, d.Len()/4); err != nil {
+			return err
 		}
-		if len(m.clients) > lim.Clients {
-			return limitf("more than %d clients", lim.Clients)
-		}
-		m.addSection(client)
-		m.expect(count, d.Len())
 		for range count {
-			length, err := m.structV1(&d, client, clock, lim)
+			length, err := m.structV1(&d, client, clock)
 			if err != nil {
 				return err
 			}
 			clock += length
 		}
-		m.sections[len(m.sections)-1].n = int32(count)
+		m.endSection()
 	}
 	if d.Err() == nil {
-		if err := m.deletesV1(&d, lim); err != nil {
+		if err := m.deletesV1(&d); err != nil {
 			return err
 		}
 	}
 	return m.finish(&d)
 }
 
-// finish reports a decoder's error, bytes left over and doubled sections.
+// finish reports a decoder's error, bytes left over, doubled sections and too many names.
 func (m *message) finish(d *lib0.Decoder) error {
 	if d.Err() != nil {
 		return invalidf("%w", d.Err())
@@ -70,12 +65,14 @@ func (m *message) finish(d *lib0.Decoder) error {
 	if d.Len() > 0 {
 		return invalidf("%d bytes left over at byte %d", d.Len(), d.Pos())
 	}
+	if err := m.checkRoots(); err != nil {
+		return err
+	}
 	return m.checkSections()
 }
 
-func (m *message) structV1(d *lib0.Decoder, client int32, clock uint64, lim Limits) (uint64, error) {
-	m.blocks = append(m.blocks, block{origin: noID, ror: noID})
-	b := &m.blocks[len(m.blocks)-1]
+func (m *message) structV1(d *lib0.Decoder, client int32, clock uint64) (uint64, error) {
+	b := m.push()
 	info := d.Byte()
 	b.kind = info & infoKind
 	var length uint64
@@ -89,14 +86,14 @@ func (m *message) structV1(d *lib0.Decoder, client int32, clock uint64, lim Limi
 			return 0, err
 		}
 		var err error
-		if length, err = m.contentV1(d, b, lim); err != nil {
+		if length, err = m.contentV1(d, b); err != nil {
 			return 0, err
 		}
 	}
 	if d.Err() != nil {
 		return 0, invalidf("%w", d.Err())
 	}
-	return length, m.checkBlock(b, client, clock, length)
+	return length, m.settle(b, client, clock, length)
 }
 
 func (m *message) idV1(d *lib0.Decoder) (id, error) {
@@ -128,6 +125,7 @@ func (m *message) originsV1(d *lib0.Decoder, b *block, info byte) (err error) {
 		b.flags |= hasParentName
 		name := spanOf(d, d.String())
 		b.ror = id{int32(name.start), name.end}
+		m.named++
 	case 0:
 		b.flags |= hasParentID
 		if b.origin, err = m.idV1(d); err != nil {
@@ -149,7 +147,7 @@ func spanOf(d *lib0.Decoder, b []byte) span {
 }
 
 // contentV1 reads a content and returns the number of clocks it covers.
-func (m *message) contentV1(d *lib0.Decoder, b *block, lim Limits) (length uint64, err error) {
+func (m *message) contentV1(d *lib0.Decoder, b *block) (length uint64, err error) {
 	switch b.kind {
 	case kindString:
 		body := d.Bytes()
@@ -164,8 +162,8 @@ func (m *message) contentV1(d *lib0.Decoder, b *block, lim Limits) (length uint6
 		start := d.Pos()
 		for n := length; n > 0 && d.Err() == nil; n-- {
 			if b.kind == kindAny {
-				d.Any(lim.Depth)
-			} else if err := checkJSON(d, d.String(), lim, true); err != nil {
+				d.Any(m.lim.Depth)
+			} else if err := checkJSON(d, d.String(), m.lim.Depth, true); err != nil {
 				return 0, err
 			}
 		}
@@ -180,7 +178,7 @@ func (m *message) contentV1(d *lib0.Decoder, b *block, lim Limits) (length uint6
 		}
 		body := d.String()
 		b.body = spanOf(d, body)
-		return 1, checkJSON(d, body, lim, false)
+		return 1, checkJSON(d, body, m.lim.Depth, false)
 	case kindType:
 		b.typ, err = checkKind(d.Uint())
 		if b.typ == XMLElement || b.typ == XMLHook {
@@ -189,7 +187,7 @@ func (m *message) contentV1(d *lib0.Decoder, b *block, lim Limits) (length uint6
 		return 1, err
 	case kindDoc:
 		b.aux = spanOf(d, d.String())
-		body := d.Any(lim.Depth)
+		body := d.Any(m.lim.Depth)
 		b.body = spanOf(d, body)
 		m.docOptions(b)
 		return 1, nil
@@ -206,11 +204,11 @@ func checkKind(t uint64) (Kind, error) {
 
 // checkJSON checks that b is a JSON text nested no deeper than allowed; the
 // word undefined is one where yjs writes it.
-func checkJSON(d *lib0.Decoder, b []byte, lim Limits, undefined bool) error {
+func checkJSON(d *lib0.Decoder, b []byte, depth int, undefined bool) error {
 	if d.Err() != nil || undefined && string(b) == "undefined" {
 		return nil
 	}
-	depth, quoted := 0, false
+	level, quoted := 0, false
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
 		case quoted && c == '\\':
@@ -219,11 +217,11 @@ func checkJSON(d *lib0.Decoder, b []byte, lim Limits, undefined bool) error {
 			quoted = !quoted
 		case quoted:
 		case c == '[' || c == '{':
-			if depth++; depth > lim.Depth {
-				return limitf("JSON nested more than %d deep at byte %d", lim.Depth, d.Pos())
+			if level++; level > depth {
+				return limitf("JSON nested more than %d deep at byte %d", depth, d.Pos())
 			}
 		case c == ']' || c == '}':
-			depth--
+			level--
 		}
 	}
 	if !json.Valid(b) {
@@ -232,17 +230,17 @@ func checkJSON(d *lib0.Decoder, b []byte, lim Limits, undefined bool) error {
 	return nil
 }
 
-func (m *message) deletesV1(d *lib0.Decoder, lim Limits) error {
+func (m *message) deletesV1(d *lib0.Decoder) error {
 	for n := d.Uint(); n > 0 && d.Err() == nil; n-- {
 		client := m.client(d.Uint())
 		count := d.Uint()
-		if len(m.clients) > lim.Clients {
-			return limitf("more than %d clients", lim.Clients)
+		if err := m.checkClients(); err != nil {
+			return err
 		}
 		for ; count > 0 && d.Err() == nil; count-- {
 			clock := d.Uint()
 			length := d.Uint()
-			if err := m.addDelete(client, clock, length, lim); err != nil {
+			if err := m.addDelete(client, clock, length); err != nil {
 				return err
 			}
 		}
@@ -251,12 +249,12 @@ func (m *message) deletesV1(d *lib0.Decoder, lim Limits) error {
 }
 
 // addDelete appends a deleted range. An empty one, which yjs accepts, is left out.
-func (m *message) addDelete(client int32, clock, length uint64, lim Limits) error {
+func (m *message) addDelete(client int32, clock, length uint64) error {
 	if length > maxClock || clock+length > maxClock {
 		return invalidf("deleted range %d+%d of client %d is too large", clock, length, m.clients[client])
 	}
-	if len(m.deletes) == lim.Deletes {
-		return limitf("more than %d deleted ranges", lim.Deletes)
+	if len(m.deletes) == m.lim.Deletes {
+		return limitf("more than %d deleted ranges", m.lim.Deletes)
 	}
 	if length > 0 {
 		m.deletes = append(m.deletes, deletion{client, uint32(clock), uint32(length)})

@@ -1,6 +1,8 @@
 package crdt
 
 import (
+	"errors"
+
 	"weft/crdt/lib0"
 )
 
@@ -19,14 +21,56 @@ type columns struct {
 	rest       lib0.Decoder // everything else, behind the columns
 	strBase    int          // where the string column starts in the update
 	keys       []span       // keys read so far
+	repeated   int          // bytes of keys that were repeated
 }
 
 // decodeV2 reads an update of format 2: a feature byte, nine columns, each
 // with its length in front, and the rest, laid out as in format 1 with every
 // columned value taken out. Deleted ranges are written as the distance to the
 // end of the previous one and the length minus one.
-func (m *message) decodeV2(src []byte, lim Limits) error {
+func (m *message) decodeV2(src []byte) error {
 	m.reset(src, V2)
+	m.room = roomV2 + len(src)/8
+	err := m.readV2(src)
+	if errors.Is(err, lib0.ErrSurrogate) {
+		src = mendStrings(src)
+		m.reset(src, V2)
+		m.room = roomV2 + len(src)/8
+		err = m.readV2(src)
+	}
+	if err == nil && m.dry {
+		// All is well with it, so it may have the memory that it asks for.
+		n := m.count
+		m.reset(src, V2)
+		m.blocks = make([]block, 0, n)
+		err = m.readV2(src)
+	}
+	return err
+}
+
+// roomV2 is the number of blocks kept of an update that is much shorter: three
+// megabytes. One with more is read through before it gets the memory for them,
+// so that refusing it costs little.
+const roomV2 = 1 << 16
+
+// mendStrings returns a copy of an update whose strings do not end inside
+// surrogate pairs.
+func mendStrings(src []byte) []byte {
+	d := lib0.NewDecoder(src)
+	d.Uint()
+	for range stringColumn {
+		d.Bytes()
+	}
+	start := d.Pos()
+	column := lib0.MendStrings(nil, d.Bytes())
+	out := make([]byte, 0, len(src)+len(column)/2+8)
+	return append(lib0.AppendBytes(append(out, src[:start]...), column), src[d.Pos():]...)
+}
+
+// stringColumn is the place of the string column among the columns.
+const stringColumn = 5
+
+func (m *message) readV2(src []byte) error {
 	var c columns
 	if err := c.open(src); err != nil {
 		return err
@@ -38,29 +82,55 @@ func (m *message) decodeV2(src []byte, lim Limits) error {
 		if err := c.err(); err != nil {
 			return err
 		}
-		if count > uint64(lim.Structs-len(m.blocks)) {
-			return limitf("more than %d structs", lim.Structs)
+		if err := m.addSection(client, count, len(src)); err != nil {
+			return err
 		}
-		if len(m.clients) > lim.Clients {
-			return limitf("more than %d clients", lim.Clients)
-		}
-		m.addSection(client)
-		m.expect(count, len(src))
 		for range count {
-			length, err := m.structV2(&c, client, clock, lim)
+			length, err := m.structV2(&c, client, clock)
 			if err != nil {
 				return err
 			}
 			clock += length
 		}
-		m.sections[len(m.sections)-1].n = int32(count)
+		m.endSection()
 	}
 	if c.rest.Err() == nil {
-		if err := m.deletesV2(&c, lim); err != nil {
+		if err := m.deletesV2(&c); err != nil {
 			return err
 		}
 	}
+	if err := c.err(); err != nil {
+		return err
+	}
+	if name := c.unread(); name != "" {
+		return invalidf("column of %s is longer than what is read of it", name)
+	}
 	return m.finish(&c.rest)
+}
+
+// unread returns the name of a column that was not used up, or "".
+func (c *columns) unread() string {
+	switch {
+	case !c.keyClock.AtEnd():
+		return "keys"
+	case !c.client.AtEnd():
+		return "clients"
+	case !c.leftClock.AtEnd():
+		return "origins"
+	case !c.rightClock.AtEnd():
+		return "right origins"
+	case !c.info.AtEnd():
+		return "infos"
+	case !c.str.AtEnd():
+		return "strings"
+	case !c.parentInfo.AtEnd():
+		return "parents"
+	case !c.typeRef.AtEnd():
+		return "types"
+	case !c.length.AtEnd():
+		return "lengths"
+	}
+	return ""
 }
 
 func (c *columns) open(src []byte) error {
@@ -104,16 +174,17 @@ func (c *columns) readString() (s span, units int, ascii bool) {
 // readKey reads a key: yjs always writes a new one, older writers may repeat one.
 func (c *columns) readKey() span {
 	if i := c.keyClock.Read(); i < uint64(len(c.keys)) {
-		return c.keys[i]
+		s := c.keys[i]
+		c.repeated += int(s.end - s.start)
+		return s
 	}
 	s, _, _ := c.readString()
 	c.keys = append(c.keys, s)
 	return s
 }
 
-func (m *message) structV2(c *columns, client int32, clock uint64, lim Limits) (uint64, error) {
-	m.blocks = append(m.blocks, block{origin: noID, ror: noID})
-	b := &m.blocks[len(m.blocks)-1]
+func (m *message) structV2(c *columns, client int32, clock uint64) (uint64, error) {
+	b := m.push()
 	info := c.info.Read()
 	b.kind = info & infoKind
 	var length uint64
@@ -129,14 +200,17 @@ func (m *message) structV2(c *columns, client int32, clock uint64, lim Limits) (
 			return 0, err
 		}
 		var err error
-		if length, err = m.contentV2(c, b, lim); err != nil {
+		if length, err = m.contentV2(c, b); err != nil {
 			return 0, err
 		}
 	}
 	if err := c.err(); err != nil {
 		return 0, err
 	}
-	return length, m.checkBlock(b, client, clock, length)
+	if c.repeated > m.lim.Bytes-len(m.src) {
+		return 0, limitf("more than %d bytes decoded", m.lim.Bytes)
+	}
+	return length, m.settle(b, client, clock, length)
 }
 
 func (m *message) originsV2(c *columns, b *block, info byte) error {
@@ -165,6 +239,7 @@ func (m *message) originsV2(c *columns, b *block, info byte) error {
 		b.flags |= hasParentName
 		name, _, _ := c.readString()
 		b.ror = id{int32(name.start), name.end}
+		m.named++
 	case 0:
 		b.flags |= hasParentID
 		if b.origin, err = read(&c.leftClock); err != nil {
@@ -181,7 +256,7 @@ func (m *message) originsV2(c *columns, b *block, info byte) error {
 }
 
 // contentV2 reads a content and returns the number of clocks it covers.
-func (m *message) contentV2(c *columns, b *block, lim Limits) (length uint64, err error) {
+func (m *message) contentV2(c *columns, b *block) (length uint64, err error) {
 	rest := &c.rest
 	switch b.kind {
 	case kindString:
@@ -197,7 +272,7 @@ func (m *message) contentV2(c *columns, b *block, lim Limits) (length uint64, er
 		length := c.length.Read()
 		start := rest.Pos()
 		for n := length; n > 0 && rest.Err() == nil; n-- {
-			rest.Any(lim.Depth)
+			rest.Any(m.lim.Depth)
 		}
 		b.body = span{uint32(start), uint32(rest.Pos())}
 		return length, nil
@@ -209,7 +284,7 @@ func (m *message) contentV2(c *columns, b *block, lim Limits) (length uint64, er
 			if err := c.str.Err(); err != nil {
 				return 0, invalidf("%w", err)
 			}
-			if err := checkJSON(rest, m.bytes(s), lim, true); err != nil {
+			if err := checkJSON(rest, m.bytes(s), m.lim.Depth, true); err != nil {
 				return 0, err
 			}
 			m.extra = lib0.AppendBytes(m.extra, m.bytes(s))
@@ -224,7 +299,7 @@ func (m *message) contentV2(c *columns, b *block, lim Limits) (length uint64, er
 		if b.kind == kindFormat {
 			b.aux = c.readKey()
 		}
-		b.body = spanOf(rest, rest.Any(lim.Depth))
+		b.body = spanOf(rest, rest.Any(m.lim.Depth))
 		return 1, nil
 	case kindType:
 		b.typ, err = checkKind(c.typeRef.Read())
@@ -234,19 +309,19 @@ func (m *message) contentV2(c *columns, b *block, lim Limits) (length uint64, er
 		return 1, err
 	case kindDoc:
 		b.aux, _, _ = c.readString()
-		b.body = spanOf(rest, rest.Any(lim.Depth))
+		b.body = spanOf(rest, rest.Any(m.lim.Depth))
 		m.docOptions(b)
 		return 1, nil
 	}
 	return 0, invalidf("content kind %d", b.kind)
 }
 
-func (m *message) deletesV2(c *columns, lim Limits) error {
+func (m *message) deletesV2(c *columns) error {
 	d := &c.rest
 	for n := d.Uint(); n > 0 && d.Err() == nil; n-- {
 		client := m.client(d.Uint())
-		if len(m.clients) > lim.Clients {
-			return limitf("more than %d clients", lim.Clients)
+		if err := m.checkClients(); err != nil {
+			return err
 		}
 		var clock uint64
 		for count := d.Uint(); count > 0 && d.Err() == nil; count-- {
@@ -255,7 +330,7 @@ func (m *message) deletesV2(c *columns, lim Limits) error {
 			if d.Err() != nil {
 				break
 			}
-			if err := m.addDelete(client, clock, length, lim); err != nil {
+			if err := m.addDelete(client, clock, length); err != nil {
 				return err
 			}
 			clock += length

@@ -279,7 +279,7 @@ func (w *writer) block(m *message, client ClientID, b *block, skip uint32) {
 		r.ror = rawID{m.clients[b.ror.client], b.ror.clock}
 	}
 	if r.flags&hasParentName != 0 {
-		r.parent = m.bytes(span{uint32(b.ror.client), b.ror.clock})
+		r.parent = m.bytes(b.rootName())
 	}
 	r.key, r.aux, r.body = m.bytes(b.key), m.bytes(b.aux), m.content(b)
 	if m.version == V2 {
@@ -457,7 +457,7 @@ func (d *Doc) AppendDiff(dst []byte, since StateVector, v Version) []byte {
 		parts = append(parts, w.finish(nil))
 	}
 	if d.pending.structs != nil {
-		p, err := diffUpdate(d.pending.structs, since, V2, v)
+		p, err := diffUpdate(d.pending.structs, since, V2, v, ownLimits(nil))
 		if err != nil {
 			panic("crdt: pending update of our own does not decode: " + err.Error())
 		}

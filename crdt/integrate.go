@@ -63,7 +63,7 @@ func (a *applier) place(b *block) placing {
 	case b.flags&(hasParentID|hasParentName) != 0:
 		t := int32(-1)
 		if b.flags&hasParentName != 0 {
-			name := a.m.bytes(span{uint32(b.ror.client), b.ror.clock})
+			name := a.m.bytes(b.rootName())
 			t = d.root(d.names.intern(name))
 		} else if it := d.items.at(d.find(id{a.doc[b.origin.client], b.origin.clock})); it.kind() == kindType {
 			t = int32(it.body)

@@ -10,13 +10,17 @@ import (
 // gaps are kept as such, and runs are joined less than in a document. The
 // result is what yjs' mergeUpdates returns; it aliases a single input.
 func MergeUpdates(v Version, updates ...[]byte) ([]byte, error) {
+	return mergeUpdates(v, limitsOf, updates)
+}
+
+func mergeUpdates(v Version, limits func([]byte) Limits, updates [][]byte) ([]byte, error) {
 	if len(updates) == 1 {
 		var m message
-		return updates[0], m.decode(updates[0], v, Limits{}.withDefaults().forState())
+		return updates[0], m.decode(updates[0], v, limits(updates[0]))
 	}
 	msgs := make([]message, len(updates))
 	for i, u := range updates {
-		if err := msgs[i].decode(u, v, Limits{}.withDefaults().forState()); err != nil {
+		if err := msgs[i].decode(u, v, limits(u)); err != nil {
 			return nil, err
 		}
 	}
@@ -39,13 +43,13 @@ func MergeUpdates(v Version, updates ...[]byte) ([]byte, error) {
 // DiffUpdate returns the part of an update that since does not know, and all
 // its deletions.
 func DiffUpdate(update []byte, since StateVector, v Version) ([]byte, error) {
-	return diffUpdate(update, since, v, v)
+	return diffUpdate(update, since, v, v, limitsOf(update))
 }
 
 // ConvertUpdate returns an update in another version.
 func ConvertUpdate(update []byte, from, to Version) ([]byte, error) {
 	var m message
-	if err := m.decode(update, from, Limits{}.withDefaults().forState()); err != nil {
+	if err := m.decode(update, from, limitsOf(update)); err != nil {
 		return nil, err
 	}
 	var out lazyBlocks
@@ -64,7 +68,7 @@ func ConvertUpdate(update []byte, from, to Version) ([]byte, error) {
 // each author the clocks from 0 to the first gap.
 func StateVectorOf(update []byte, v Version) (StateVector, error) {
 	var m message
-	if err := m.decode(update, v, Limits{}.withDefaults().forState()); err != nil {
+	if err := m.decode(update, v, limitsOf(update)); err != nil {
 		return nil, err
 	}
 	var sv StateVector
@@ -85,16 +89,16 @@ func StateVectorOf(update []byte, v Version) (StateVector, error) {
 
 // mustMerge merges updates that this package encoded.
 func mustMerge(v Version, updates ...[]byte) []byte {
-	u, err := MergeUpdates(v, updates...)
+	u, err := mergeUpdates(v, ownLimits, updates)
 	if err != nil {
 		panic("crdt: update of our own does not decode: " + err.Error())
 	}
 	return u
 }
 
-func diffUpdate(update []byte, since StateVector, from, to Version) ([]byte, error) {
+func diffUpdate(update []byte, since StateVector, from, to Version, lim Limits) ([]byte, error) {
 	var m message
-	if err := m.decode(update, from, Limits{}.withDefaults().forState()); err != nil {
+	if err := m.decode(update, from, lim); err != nil {
 		return nil, err
 	}
 	var out lazyBlocks

@@ -143,7 +143,7 @@ func (d *Doc) deleteRaw(r rawDeletion, rest []rawDeletion) []rawDeletion {
 // retry applies pending structs inside the running transaction.
 func (d *Doc) retry(update []byte) (changed bool) {
 	var m message
-	if err := m.decode(update, V2, d.opts.Limits.forState()); err != nil {
+	if err := m.decode(update, V2, ownLimits(update)); err != nil {
 		panic("crdt: pending update of our own does not decode: " + err.Error())
 	}
 	var a applier

@@ -140,7 +140,7 @@ func (c *StringColumn) AtEnd() bool { return c.pos == len(c.text) && c.lens.AtEn
 
 // Read returns the next string as a range [start, end) of the column's bytes,
 // with its length in UTF-16 code units. A length that ends inside a surrogate
-// pair, which only a document with broken text can contain, is ErrUTF8.
+// pair is ErrSurrogate: see MendStrings.
 func (c *StringColumn) Read() (start, end, units int, ascii bool) {
 	n := c.lens.Read()
 	rest := c.text[c.pos:]
@@ -154,8 +154,12 @@ func (c *StringColumn) Read() (start, end, units int, ascii bool) {
 			ascii = false
 			var split bool
 			size, split = UTF16Offset(rest, int(n))
-			if split || size > len(rest) {
-				c.lens.Fail(ErrUTF8)
+			switch {
+			case split:
+				c.lens.Fail(ErrSurrogate)
+				return 0, 0, 0, false
+			case size > len(rest):
+				c.lens.Fail(ErrEnd)
 				return 0, 0, 0, false
 			}
 			break
@@ -164,6 +168,47 @@ func (c *StringColumn) Read() (start, end, units int, ascii bool) {
 	start = c.base + c.pos
 	c.pos += size
 	return start, start + size, int(n), ascii
+}
+
+// replacement stands for a surrogate that lost its other half (U+FFFD).
+const replacement = "\uFFFD"
+
+// MendStrings appends to dst a string column in which no length ends inside a
+// surrogate pair. Yjs writes such lengths when two of a document's strings
+// meet in halves that it holds as lone surrogates: joined they look like one
+// character. Each half becomes U+FFFD, one code unit as before, which is also
+// what a format without columns carries. What cannot be decoded is left as it
+// is.
+func MendStrings(dst, column []byte) []byte {
+	c := NewStringColumn(column)
+	text := make([]byte, 0, len(c.text))
+	half := false // the next string starts with the second half of a pair
+	rest := c.text
+	for len(rest) > 0 {
+		n := c.lens.Read()
+		if c.lens.err != nil {
+			break
+		}
+		if n == 0 {
+			c.lens.count = 0 // a run of empty strings may be as long as it likes
+			continue
+		}
+		if half {
+			n--
+		}
+		size, split := UTF16Offset(rest, int(min(n, uint64(len(rest)))))
+		if size > len(rest) {
+			break
+		}
+		text = append(text, rest[:size]...)
+		rest = rest[size:]
+		if half = split; split {
+			text = append(append(text, replacement...), replacement...)
+			rest = rest[4:]
+		}
+	}
+	text = append(text, rest...)
+	return append(AppendBytes(dst, text), column[c.base+len(c.text):]...)
 }
 
 // A UintRun encodes UintOptRle. The zero value is an empty column.

@@ -32,6 +32,7 @@ var (
 	ErrUTF8      = errors.New("string is not valid UTF-8")
 	ErrAny       = errors.New("unknown value type")
 	ErrDepth     = errors.New("value nested too deeply")
+	ErrSurrogate = errors.New("string ends inside a surrogate pair")
 )
 
 // A Decoder reads primitives from a byte slice. The first error sticks: from
