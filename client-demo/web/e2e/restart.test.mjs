@@ -9,6 +9,13 @@ import { until } from './harness/wait.mjs'
 
 const s = stage()
 
+async function seeEachOther(ada, bo) {
+  await until('each sees the other once', async () => {
+    const seen = JSON.stringify([await ada.others(), await bo.others()])
+    return seen === JSON.stringify([['Bo'], ['Ada']])
+  }, 4000)
+}
+
 test('kill -9 and restart: both reconnect, keep editing, and nothing is missing', async (t) => {
   const url = s.room()
   const [ada, bo] = await Promise.all([s.person('Ada'), s.person('Bo')])
@@ -31,12 +38,16 @@ test('kill -9 and restart: both reconnect, keep editing, and nothing is missing'
   const { code, document } = await converge(ada, bo)
   for (const word of ['before ', 'ada ', 'bo ']) assert.ok(code.includes(word), `${word} in ${code}`)
   assert.equal(document, '<paragraph>Before. Meanwhile.</paragraph>')
-  await until('each sees the other once', async () => {
-    const seen = JSON.stringify([await ada.others(), await bo.others()])
-    return seen === JSON.stringify([['Bo'], ['Ada']])
-  })
+  await seeEachOther(ada, bo)
   await ada.typeCode('after')
   await bo.sees('code', 'after')
+
+  // Nobody moves this time: presence must come back all the same.
+  await s.server.kill()
+  for (const p of [ada, bo]) await p.says(/^Offline/)
+  await s.server.start()
+  await Promise.all([ada.online(), bo.online()])
+  await seeEachOther(ada, bo)
 })
 
 test('what was shown as saved is there after kill -9, with no browser left to bring it', { skip: !isWeft }, async () => {
