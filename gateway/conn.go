@@ -105,7 +105,7 @@ func (c *conn) serve() (why *protocol.CloseError) {
 	} else {
 		c.in.leave = session.Leave
 		defer session.Leave()
-		c.srv.conns.wg.Go(func() { c.watchSession(session) })
+		c.srv.conns.joined(c, session)
 	}
 	c.armRead(pingAfter)
 	for {
@@ -119,14 +119,6 @@ func (c *conn) serve() (why *protocol.CloseError) {
 		if err := c.handle(session, frame); err != nil {
 			c.end(closeError(err))
 		}
-	}
-}
-
-// watchSession ends the connection when the room has ended its session. It lives as long as the session.
-func (c *conn) watchSession(s Session) {
-	<-s.Done()
-	if err := s.Err(); err != nil {
-		c.end(closeError(err))
 	}
 }
 

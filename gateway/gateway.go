@@ -10,7 +10,8 @@
 // An idle connection is one goroutine, started fresh after the hijack so that net/http's buffers and deep stack are
 // freed: it reads. A second one exists only while there is something to write, and is the only one that ever writes to
 // the socket: data, pings, pongs and the close frame leave through it, everything queued in one Write. gorilla/websocket
-// does the handshake and reads frames; it never writes after the upgrade, see socket.
+// does the handshake and reads frames; it never writes after the upgrade, see socket. Sessions that were ended by their
+// rooms are found by one sweep for all connections, see registry.
 //
 // # Invariants
 //
@@ -57,7 +58,8 @@ type Session interface {
 	Handle(ctx context.Context, m protocol.Message) error
 	// Leave ends the session; it may be called more than once.
 	Leave()
-	// Done is closed when the session has ended, by Leave or by the room; Err then says why.
+	// Done returns a channel that is closed when the session has ended, by Leave or by the room; Err then says why.
+	// Neither blocks.
 	Done() <-chan struct{}
 	// Err returns nil before Done is closed, and after Leave.
 	Err() error

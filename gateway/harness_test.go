@@ -34,7 +34,7 @@ const patience = 10 * time.Second
 
 // rig is a server on a loopback port with everything behind it.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	server *gateway.Server
 	rooms  gateway.Rooms
 	addr   string
@@ -43,7 +43,7 @@ type rig struct {
 
 // start serves o on a loopback port. A nil o.Rooms stands for real rooms over a store in memory. Everything has ended
 // when the test has.
-func start(t *testing.T, o gateway.Options) *rig {
+func start(t testing.TB, o gateway.Options) *rig {
 	t.Helper()
 	if o.Rooms == nil {
 		store := persistence.NewMemory(persistence.Options{})
@@ -106,7 +106,7 @@ func (r *rig) dial(path string, header http.Header) (*websocket.Conn, *http.Resp
 
 // client is one y-websocket client, seen from its frames.
 type client struct {
-	t *testing.T
+	t testing.TB
 	*websocket.Conn
 }
 
@@ -231,7 +231,7 @@ func (r *recorder) counts() (opened, closed int) {
 }
 
 // until waits until cond, which runs with the recorder locked, is true.
-func (r *recorder) until(t *testing.T, what string, cond func() bool) {
+func (r *recorder) until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	timeout := time.After(patience)
 	for {
