@@ -46,7 +46,6 @@ type UndoManager struct {
 	undo, redo []*StackItem
 	undoing    bool
 	redoing    bool
-	popped     *StackItem
 	lastChange time.Time // zero: the next change starts a new step
 }
 
@@ -75,11 +74,9 @@ func (u *UndoManager) Close() {
 	}
 }
 
-// CanUndo tells whether there is a step to undo.
-func (u *UndoManager) CanUndo() bool { return len(u.undo) > 0 }
-
-// CanRedo tells whether there is a step to redo.
-func (u *UndoManager) CanRedo() bool { return len(u.redo) > 0 }
+// Steps returns the number of steps that could be undone and redone. A step
+// counts also when others have left nothing of it to take back.
+func (u *UndoManager) Steps() (undo, redo int) { return len(u.undo), len(u.redo) }
 
 // StopCapturing makes the next edit a step of its own.
 func (u *UndoManager) StopCapturing() { u.lastChange = time.Time{} }

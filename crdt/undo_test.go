@@ -1,0 +1,90 @@
+package crdt_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"weft/crdt"
+	"weft/crdt/crdttest"
+)
+
+// TestUndoOracle undoes and redoes what yjs does, byte for byte.
+func TestUndoOracle(t *testing.T) {
+	seed := crdttest.Seed(t, 900_000)
+	for s := range crdttest.UndoSessions(t, seed, *seedCount) {
+		t.Run(fmt.Sprint(s.Seed), func(t *testing.T) { checkUndo(t, s) })
+	}
+}
+
+func checkUndo(t *testing.T, s *crdttest.UndoSession) {
+	d := crdt.New(crdt.Options{ClientID: 1, Types: roots, KeepDeleted: !s.GC})
+	var updates [][]byte
+	deltas := []any{}
+	o := crdt.Observer{Update: func(c crdt.Change) { updates = append(updates, c.Update) }}
+	if s.Events {
+		o.Type = func(e *crdt.Event) {
+			if e.Target() == crdt.RootID("text") {
+				deltas = append(deltas, markedOps(e.Delta()))
+			}
+		}
+	}
+	d.Observe(o)
+	u := crdt.NewUndoManager(d, undoOptions(s))
+	undone, redone := 0, 0
+	for i, step := range s.Steps {
+		updates, deltas = nil, []any{}
+		name := fmt.Sprintf("step %d, %s", i, step.Op)
+		switch step.Op {
+		case "apply":
+			if _, err := d.ApplyFrom(step.Origin, step.Update, crdt.V1); err != nil {
+				t.Fatalf("%s = %v", name, err)
+			}
+		case "undo":
+			if _, ok := u.Undo(); ok {
+				undone++
+			}
+		case "redo":
+			if _, ok := u.Redo(); ok {
+				redone++
+			}
+		case "stop":
+			u.StopCapturing()
+		case "clear":
+			u.Clear()
+		}
+		if err := d.Check(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !slices.EqualFunc(updates, step.Updates, slices.Equal[[]byte]) {
+			t.Fatalf("%s: updates %x, want %x", name, updates, step.Updates)
+		}
+		if diff := crdttest.DiffJSON(mustJSON(t, step.Deltas), mustJSON(t, deltas)); diff != "" {
+			t.Fatalf("%s: deltas %s", name, diff)
+		}
+		if undo, redo := u.Steps(); undo != step.Undo || redo != step.Redo {
+			t.Fatalf("%s: Steps = %d, %d, want %d, %d", name, undo, redo, step.Undo, step.Redo)
+		}
+	}
+	checkState(t, d, crdttest.State{V1: s.V1, V2: s.V2})
+	checkMarkedView(t, d, s.View)
+	t.Logf("%d steps undone, %d redone", undone, redone)
+}
+
+func undoOptions(s *crdttest.UndoSession) crdt.UndoOptions {
+	o := crdt.UndoOptions{CaptureTimeout: -1, Origins: []any{"me"}, OverwriteRemote: s.Overwrite}
+	if s.Join {
+		o.CaptureTimeout = 24 * time.Hour
+	}
+	if s.Tidying {
+		o.Origins = append(o.Origins, nil)
+	}
+	if s.Scope != nil {
+		o.Scope = []crdt.TypeID{}
+		for _, root := range s.Scope {
+			o.Scope = append(o.Scope, crdt.RootID(root))
+		}
+	}
+	return o
+}
