@@ -197,6 +197,7 @@ type recorder struct {
 	refused  []gateway.Refusal
 	panics   []string
 	sent     int
+	writes   int
 	received int
 	changed  chan struct{} // closed and replaced at each event; nil while nobody waits
 }
@@ -207,7 +208,7 @@ func (r *recorder) events() gateway.Events {
 		Closed:   func(e gateway.ConnEnd) { r.note(func() { r.closed = append(r.closed, e) }) },
 		Refused:  func(e gateway.Refusal) { r.note(func() { r.refused = append(r.refused, e) }) },
 		Received: func(int) { r.note(func() { r.received++ }) },
-		Sent:     func(n, _ int) { r.note(func() { r.sent += n }) },
+		Sent:     func(n, _ int) { r.note(func() { r.sent, r.writes = r.sent+n, r.writes+1 }) },
 		Panicked: func(where string, v any, stack []byte) {
 			r.note(func() { r.panics = append(r.panics, fmt.Sprintf("%s: %v: %d bytes of stack", where, v, len(stack))) })
 		},

@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/gateway"
+	"weft/persistence"
 	"weft/protocol"
 	"weft/room"
 )
@@ -39,30 +40,33 @@ func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"
 
 // inBubble runs f in a bubble with a server and the socket of one upgraded client; the client's part is f's.
 func inBubble(t *testing.T, rooms gateway.Rooms, f func(t *testing.T, r *recorder, client net.Conn)) {
-	synctest.Test(t, func(t *testing.T) {
-		events := &recorder{}
-		s, err := gateway.New(gateway.Options{Rooms: rooms, Events: events.events()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := &pipes{conns: make(chan net.Conn, 1), done: make(chan struct{})}
-		hs := &http.Server{Handler: s}
-		go func() { _ = hs.Serve(l) }() // ends with Close below
-		near, far := net.Pipe()
-		l.conns <- far
-		d := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return near, nil }}
-		ws, resp, err := d.Dial("ws://pipe/yjs/time", nil)
-		if err != nil {
-			t.Fatalf("Dial = %v, want nil", err)
-		}
-		resp.Body.Close()
-		f(t, events, ws.NetConn())
-		near.Close()
-		if err := s.Drain(t.Context()); err != nil {
-			t.Errorf("Drain = %v, want nil", err)
-		}
-		hs.Close()
-	})
+	synctest.Test(t, func(t *testing.T) { bubble(t, rooms, f) })
+}
+
+// bubble is the inside of inBubble.
+func bubble(t *testing.T, rooms gateway.Rooms, f func(t *testing.T, r *recorder, client net.Conn)) {
+	events := &recorder{}
+	s, err := gateway.New(gateway.Options{Rooms: rooms, Events: events.events()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &pipes{conns: make(chan net.Conn, 1), done: make(chan struct{})}
+	hs := &http.Server{Handler: s}
+	go func() { _ = hs.Serve(l) }() // ends with Close below
+	near, far := net.Pipe()
+	l.conns <- far
+	d := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return near, nil }}
+	ws, resp, err := d.Dial("ws://pipe/yjs/time", nil)
+	if err != nil {
+		t.Fatalf("Dial = %v, want nil", err)
+	}
+	resp.Body.Close()
+	f(t, events, ws.NetConn())
+	near.Close()
+	if err := s.Drain(t.Context()); err != nil {
+		t.Errorf("Drain = %v, want nil", err)
+	}
+	hs.Close()
 }
 
 // wantEnd checks how and when the only connection of a bubble ended.
@@ -212,5 +216,51 @@ func TestCloseThatIsNotAnswered(t *testing.T) {
 			t.Errorf("read %x, %v, want a close frame and the end", b, err)
 		}
 		wantEnd(t, r, "draining", 15*time.Second, 250*time.Millisecond) // sessions are asked that often
+	})
+}
+
+// TestQueuedFramesLeaveInOneWrite lets answers pile up behind a client that does not read for a moment.
+func TestQueuedFramesLeaveInOneWrite(t *testing.T) {
+	const markers = 100
+	synctest.Test(t, func(t *testing.T) {
+		store := persistence.NewMemory(persistence.Options{})
+		rooms := room.NewRegistry(room.Options{Store: store})
+		bubble(t, gateway.Local(rooms), func(t *testing.T, r *recorder, client net.Conn) {
+			synctest.Wait() // the writer stands in the Write of the room's first messages
+			for i := range markers {
+				if _, err := client.Write(clientFrame(0x82, frame(protocol.SaveMarker, []byte{byte(i)}))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			synctest.Wait() // everything is answered
+			got, header := 0, make([]byte, 2)
+			for got < markers {
+				if _, err := io.ReadFull(client, header); err != nil {
+					t.Fatal(err)
+				}
+				payload := make([]byte, header[1])
+				if _, err := io.ReadFull(client, payload); err != nil {
+					t.Fatal(err)
+				}
+				if m, err := (protocol.YWebsocket{}).Decode(payload, protocol.Limits{}); err == nil && m.Kind == protocol.SaveMarker {
+					if m.Data[0] != byte(got) {
+						t.Fatalf("marker %d came when %d was due", m.Data[0], got)
+					}
+					got++
+				}
+			}
+			synctest.Wait()
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if r.writes > 3 || r.sent < markers {
+				t.Errorf("%d messages left in %d writes, want at least %d in at most 3", r.sent, r.writes, markers)
+			}
+		})
+		if err := rooms.Close(t.Context()); err != nil {
+			t.Errorf("close rooms: %v", err)
+		}
+		if err := store.Close(); err != nil {
+			t.Errorf("close store: %v", err)
+		}
 	})
 }
