@@ -53,6 +53,10 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 	d.begin()
 	a := &d.app
 	a.start(d, m)
+	if a.typed() {
+		m.src = nil
+		return Applied{Changed: true, Update: update}, nil
+	}
 	a.integrateAll()
 	rest := a.leftover()
 	rest.deletes = a.applyDeletes(m.deletes, nil)
@@ -118,6 +122,31 @@ func (a *applier) start(d *Doc, m *message) {
 	a.d, a.m, a.full, a.left = d, m, true, false
 	a.doc, a.of, a.queue, a.places, a.stack = a.doc[:0], a.of[:0], a.queue[:0], a.places[:0], a.stack[:0]
 	a.rest, a.wants = nil, nil
+	for _, c := range m.clients {
+		a.doc = append(a.doc, d.clientIndex(c))
+	}
+}
+
+// typed does all there is to do for the most frequent update, one that goes on
+// with the last run of its author, and tells whether it was one.
+func (a *applier) typed() bool {
+	m, d := a.m, a.d
+	if len(m.blocks) != 1 || len(m.deletes) != 0 || d.pending.structs != nil || len(d.pending.deletes) != 0 {
+		return false
+	}
+	client := a.doc[m.sections[0].client]
+	if client == noClient || d.clients[client].next != m.blocks[0].clock || d.clients[client].id == d.opts.ClientID {
+		return false
+	}
+	d.touch(client)
+	if !a.extend(&m.blocks[0], client) {
+		return false
+	}
+	c := &d.clients[client]
+	if it := d.items.at(c.tail); it.origin.client == client && it.origin.clock+1 == it.clock {
+		d.mergeWritten(c) // the run may go on further to the left
+	}
+	return true
 }
 
 // integrateAll integrates the blocks of all sections, those of higher clients
@@ -125,8 +154,7 @@ func (a *applier) start(d *Doc, m *message) {
 // (yjs/src/utils/encoding.js, integrateStructs).
 func (a *applier) integrateAll() {
 	m, d := a.m, a.d
-	for _, c := range m.clients {
-		a.doc = append(a.doc, d.clientIndex(c))
+	for range m.clients {
 		a.of = append(a.of, -1)
 	}
 	for i := range m.sections {
