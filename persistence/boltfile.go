@@ -42,8 +42,7 @@ var (
 
 // openBolt opens one of the two files. The freelist is written with every commit in both: without it (NoFreelistSync) bbolt
 // rebuilds it in a goroutine of its own, also when it rolls back a failed commit, and a page that cannot be read there would
-// end the process at the very moment a disk fails. For the log it costs little, because the log is kept short; the figures are
-// with BenchmarkFreelist.
+// end the process at the very moment a disk fails. What it costs the log is kept small by renewing the file (renew.go).
 func openBolt(path string, mmap int) (*bolt.DB, error) {
 	if strconv.IntSize == 32 {
 		mmap = min(mmap, 64<<20)
@@ -54,7 +53,6 @@ func openBolt(path string, mmap int) (*bolt.DB, error) {
 			Timeout:         time.Second,
 			FreelistType:    bolt.FreelistMapType,
 			InitialMmapSize: mmap,
-			NoStatistics:    true,
 		})
 		return err
 	})

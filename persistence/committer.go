@@ -35,6 +35,7 @@ func (s *Store) runCommitter() {
 			if s.trimIdle(trimKeys, trimBytes) {
 				continue
 			}
+			s.renewIdle()
 			select {
 			case <-s.queue.wake:
 			case <-s.stop:
@@ -172,6 +173,16 @@ func (s *Store) trimIdle(keys uint64, bytes int64) bool {
 		s.fenceOff(logFile, fmt.Errorf("shorten the log: %w", err))
 	}
 	return err == nil
+}
+
+// renewIdle renews the log when that is worth it and nothing waits to be committed.
+func (s *Store) renewIdle() {
+	if s.fenced() != nil || s.stopped() || time.Since(s.renewFailed) < renewAgain || !s.worthRenewing() {
+		return
+	}
+	if err := s.renew(); err != nil {
+		s.renewFailed = time.Now() // the old file goes on; a reason that lasts shows in other places
+	}
 }
 
 func (s *Store) trimmed(first uint64) {

@@ -20,6 +20,8 @@ func (s *Store) CopyTo(ctx context.Context, dir string) error {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
 		return errors.Join(err, fmt.Errorf("copy to %s: %w: the directory is not empty", dir, ErrInvalid))
 	}
+	s.logMu.RLock()
+	defer s.logMu.RUnlock()
 	var log, rooms *bolt.Tx
 	err := guard(func() (err error) {
 		log, rooms, err = s.beginBoth()

@@ -12,7 +12,8 @@ const (
 	// askAtOnce is how many rooms are asked at one look: enough to save 10,000 rooms a minute, not so many that all are woken
 	// together.
 	askAtOnce = 256
-	// floorLag is how many batches that no room needs may stay in the log before rooms.db gets a commit only to let them go.
+	// floorLag is how many batches that no room needs may stay in the log before rooms.db gets a commit only to let them go;
+	// trimBytes is another bound for the same.
 	floorLag = 256
 )
 
@@ -118,15 +119,16 @@ func (s *Store) housekeep(now time.Time, a *age) {
 		upTo = s.idx.last
 	}
 	rooms := s.idx.due(upTo, now, now.Add(-askAgain), askAtOnce)
-	floor := s.idx.floor()
+	floor, safe := s.idx.floor(), s.safeFloor.Load()
+	large := s.sizes.before(floor)-s.sizes.before(safe) > trimBytes
 	s.mu.Unlock()
 	for _, room := range rooms {
 		s.opts.Events.checkpointDue(room)
 	}
-	if safe := s.safeFloor.Load(); floor > safe+floorLag || (floor > safe && len(rooms) == 0 && floor <= a.old+1) {
+	if floor > safe+floorLag || (floor > safe && (large || floor <= a.old+1)) {
 		s.saver.moveFloor()
 	}
-	if s.firstKept() < s.safeFloor.Load() {
+	if s.firstKept() < safe {
 		s.queue.signal()
 	}
 }

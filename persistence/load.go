@@ -109,24 +109,22 @@ func (s *Store) readTail(room string, runs []run) (tail []Record, err error) {
 		return nil, nil
 	}
 	var bad run
-	err = guard(func() error {
-		return s.log.View(func(tx *bolt.Tx) error {
-			batches := tx.Bucket(bucketBatches)
-			var key [8]byte
-			for _, r := range runs {
-				bad = r
-				binary.BigEndian.PutUint64(key[:], r.lsn)
-				v := batches.Get(key[:])
-				if v == nil {
-					return errMoved
-				}
-				var err error
-				if tail, err = appendRun(tail, v, room, r); err != nil {
-					return err
-				}
+	err = s.viewLog(func(tx *bolt.Tx) error {
+		batches := tx.Bucket(bucketBatches)
+		var key [8]byte
+		for _, r := range runs {
+			bad = r
+			binary.BigEndian.PutUint64(key[:], r.lsn)
+			v := batches.Get(key[:])
+			if v == nil {
+				return errMoved
 			}
-			return nil
-		})
+			var err error
+			if tail, err = appendRun(tail, v, room, r); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err == nil {
 		return tail, nil
@@ -152,6 +150,13 @@ func orderTail(tail []Record, pos Position, snapshot bool) []Record {
 	return slices.CompactFunc(tail, func(a, b Record) bool {
 		return a.Pos == b.Pos && slices.Equal(a.Update, b.Update)
 	})
+}
+
+// viewLog runs fn in a read transaction of the log.
+func (s *Store) viewLog(fn func(*bolt.Tx) error) error {
+	s.logMu.RLock()
+	defer s.logMu.RUnlock()
+	return guard(func() error { return s.log.View(fn) })
 }
 
 // runsOf returns a copy of the room's runs, and the LSN of its tombstone, if any.

@@ -35,6 +35,8 @@ type Events struct {
 	CheckpointDue func(room string)
 	// Truncated is told after the log was shortened; floor is the first LSN that remains.
 	Truncated func(floor uint64)
+	// Renewed is told after wal.db was replaced by a file without free pages; size is its size in bytes.
+	Renewed func(size int64)
 	// Damaged is told once for each damage found.
 	Damaged func(*DamageError)
 	// Stalled is told when a batch found the disk full. The batch keeps its place.
@@ -121,6 +123,12 @@ func (e *Events) checkpointDue(room string) {
 func (e *Events) truncated(floor uint64) {
 	if e.Truncated != nil {
 		e.Truncated(floor)
+	}
+}
+
+func (e *Events) renewed(size int64) {
+	if e.Renewed != nil {
+		e.Renewed(size)
 	}
 }
 

@@ -269,10 +269,8 @@ func (s *Store) putFloor(tx *bolt.Tx, floor, last uint64) error {
 
 // raiseSafeFloor lets the committer remove the batches before floor.
 func (s *Store) raiseSafeFloor(floor uint64) {
-	for {
-		old := s.safeFloor.Load()
-		if floor <= old || s.safeFloor.CompareAndSwap(old, floor) {
-			return
-		}
+	if floor > s.safeFloor.Load() { // only the saver changes it
+		s.safeFloor.Store(floor)
+		s.queue.signal()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -19,7 +20,6 @@ type Store struct {
 	id    []byte
 	seal  seal
 	lock  *os.File
-	log   *bolt.DB
 	rooms *bolt.DB
 	queue *queue
 	saver *saver
@@ -30,11 +30,17 @@ type Store struct {
 	safeFloor atomic.Uint64 // first LSN that must stay in wal.db
 	reserve   reserve
 
+	// log is replaced by the committer, which holds logMu for it; others hold logMu for reading while they use log.
+	logMu sync.RWMutex
+	log   *bolt.DB
+
 	// Owned by the committer.
 	logFirst uint64 // first LSN in wal.db
 	value    []byte
 	runs     []roomRun
 	dirValue []byte
+
+	renewFailed time.Time
 
 	// Guarded by mu.
 	mu         sync.Mutex
