@@ -1,13 +1,8 @@
 package crdttest
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"iter"
-	"os/exec"
-	"strconv"
 	"testing"
 )
 
@@ -45,27 +40,5 @@ type UndoStep struct {
 // ends the test by the rule of [Require].
 func UndoSessions(t testing.TB, seed uint64, count int) iter.Seq[*UndoSession] {
 	t.Helper()
-	bin, dir := node(t)
-	return func(yield func(*UndoSession) bool) {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), bin, "undo.mjs", "--seed", strconv.FormatUint(seed, 10), "--count", strconv.Itoa(count))
-		cmd.Dir = dir
-		out, err := cmd.Output()
-		if err != nil {
-			var exit *exec.ExitError
-			if errors.As(err, &exit) {
-				err = fmt.Errorf("%w\n%s", err, exit.Stderr)
-			}
-			t.Fatalf("oracle of undo, seed %d: %v", seed, err)
-		}
-		for line := range bytes.Lines(out) {
-			s := &UndoSession{}
-			if err := json.Unmarshal(line, s); err != nil {
-				t.Fatalf("oracle of undo answered %q: %v", clip(line), err)
-			}
-			if !yield(s) {
-				return
-			}
-		}
-	}
+	return sessions[UndoSession](t, "undo.mjs", seed, count)
 }
