@@ -15,8 +15,10 @@
 package lib0
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -88,6 +90,10 @@ func (d *Decoder) Uint() uint64 {
 }
 
 func (d *Decoder) uintSlow() uint64 {
+	if v, n := uint8Bytes(d.buf[d.pos:]); n > 0 {
+		d.pos += n
+		return v
+	}
 	var v uint64
 	for i, shift := d.pos, uint(0); i < len(d.buf); i, shift = i+1, shift+7 {
 		c := d.buf[i]
@@ -111,6 +117,27 @@ func (d *Decoder) uintSlow() uint64 {
 	}
 	d.Fail(ErrEnd)
 	return 0
+}
+
+// uint8Bytes reads a varUint from the first 8 bytes of b all at once, and
+// returns n = 0 where that cannot be done or something is wrong.
+func uint8Bytes(b []byte) (v uint64, n int) {
+	if len(b) < 8 {
+		return 0, 0
+	}
+	x := binary.LittleEndian.Uint64(b)
+	n = bits.TrailingZeros64(^x&0x8080808080808080)/8 + 1 // bytes up to the first without the high bit
+	if n > 8 || n > 1 && b[n-1] == 0 {
+		return 0, 0
+	}
+	x &= 0x7f7f7f7f7f7f7f7f >> (8 * (8 - n))
+	x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
+	x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
+	x = x&0x000000000fffffff | x&0x0fffffff00000000>>4
+	if x > MaxSafeInteger {
+		return 0, 0
+	}
+	return x, n
 }
 
 // Int reads a varInt: the first byte holds a sign bit (0x40) and 6 bits. The
