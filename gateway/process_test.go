@@ -132,6 +132,12 @@ func (p *process) stop(sig syscall.Signal) error {
 	return err
 }
 
+// goroutines ends the process with its goroutines in the log, which it returns.
+func (p *process) goroutines() string {
+	_ = p.stop(syscall.SIGQUIT)
+	return p.logged()
+}
+
 // logged returns what the process wrote to its log.
 func (p *process) logged() string {
 	b, _ := os.ReadFile(p.log.Name())
@@ -230,7 +236,7 @@ func (w *writer) act(m protocol.Message) error {
 	return nil
 }
 
-// until waits until cond, called with mu held, is true; false: the connection ended first.
+// until waits until cond, called with mu held, is true; false: the connection ended first, or the test has failed.
 func (w *writer) until(what string, cond func() bool) bool {
 	w.t.Helper()
 	timeout := time.After(patience)
@@ -246,7 +252,8 @@ func (w *writer) until(what string, cond func() bool) bool {
 		case <-w.done:
 			return false
 		case <-timeout:
-			w.t.Fatalf("%s waited %v for %s", w.name, patience, what)
+			w.t.Errorf("%s waited %v for %s", w.name, patience, what)
+			return false
 		}
 	}
 }
@@ -263,8 +270,8 @@ func (w *writer) run(limit int) {
 			w.mu.Unlock()
 			return
 		}
-		token := fmt.Sprintf("%s-%d;", w.name, w.sent)
-		update, err := w.doc.Edit(func(tx *crdt.Tx) error { return tx.Text("log").Insert(0, token) })
+		token := fmt.Sprintf("%s-%d", w.name, w.sent)
+		update, err := w.doc.Edit(func(tx *crdt.Tx) error { return tx.Map("log").Set(token, true) })
 		if err != nil {
 			w.mu.Unlock()
 			w.t.Errorf("Edit = %v, want nil", err)
@@ -297,10 +304,12 @@ func (w *writer) tokens() map[string]bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	set := map[string]bool{}
-	for token := range strings.SplitSeq(w.doc.Text("log"), ";") {
-		if token != "" {
-			set[token] = true
-		}
+	b, err := w.doc.JSON("log")
+	if err == nil {
+		err = json.Unmarshal(b, &set)
+	}
+	if err != nil {
+		w.t.Errorf("JSON = %v, want a map of booleans", err)
 	}
 	return set
 }
@@ -358,7 +367,9 @@ func TestKillUnderLoad(t *testing.T) {
 			}
 		}
 		for _, w := range writers {
-			w.until("a first acknowledgement", func() bool { return w.acked > 0 })
+			if !w.until("a first acknowledgement", func() bool { return w.acked > 0 }) {
+				t.Fatalf("%s is not served:\n%s", w.name, p.goroutines())
+			}
 		}
 		time.Sleep(time.Duration(rng.IntN(400_000)) * time.Microsecond) // the random moment is the point
 		p.kill()
