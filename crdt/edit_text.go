@@ -31,7 +31,7 @@ func (t SharedText) Insert(index int, text string) error {
 	if err != nil || text == "" {
 		return err
 	}
-	return t.s.insertString(&c, text)
+	return t.insertWith(&c, slices.Clone(c.attrs), func() error { return t.s.insertString(&c, text) })
 }
 
 // InsertFormatted puts text at index with exactly the given formats.
@@ -62,13 +62,16 @@ func (t SharedText) InsertEmbed(index int, embed any, formats ...Format) error {
 	if err != nil {
 		return err
 	}
-	return t.insertWith(&c, want, func() error {
-		_, err := t.s.insert(&c, kindEmbed, func(cl *client, _ *item) uint32 {
-			cl.slab = append(append(cl.slab, formAny), body...)
-			return 1
-		})
-		return err
+	return t.insertWith(&c, want, func() error { return t.s.insertEmbed(&c, body) })
+}
+
+// insertEmbed puts an any value at the cursor.
+func (s shared) insertEmbed(c *cursor, body []byte) error {
+	_, err := s.insert(c, kindEmbed, func(cl *client, _ *item) uint32 {
+		cl.slab = append(append(cl.slab, formAny), body...)
+		return 1
 	})
+	return err
 }
 
 // Delete removes length units from index on, and formats that this leaves without effect.
@@ -80,8 +83,13 @@ func (t SharedText) Delete(index, length int) error {
 	if err != nil || length == 0 {
 		return err
 	}
+	return t.removeAt(&c, length)
+}
+
+// removeAt deletes the next units behind the cursor, of which there are enough.
+func (t SharedText) removeAt(c *cursor, length int) error {
 	before, start := slices.Clone(c.attrs), c.right
-	if err := t.s.remove(&c, uint32(length)); err != nil {
+	if err := t.s.remove(c, uint32(length)); err != nil {
 		return err
 	}
 	t.s.d.cleanupGap(&t.s.d.tx.changes, start, c.right, before, &c.attrs)
@@ -101,15 +109,20 @@ func (t SharedText) Format(index, length int, formats ...Format) error {
 	if err != nil {
 		return err
 	}
-	t.minimize(&c, want)
-	negated, err := t.open(&c, want)
+	return t.formatAt(&c, length, want)
+}
+
+// formatAt sets formats on the next units behind the cursor, of which there are enough.
+func (t SharedText) formatAt(c *cursor, length int, want attrs) error {
+	t.minimize(c, want)
+	negated, err := t.open(c, want)
 	if err != nil {
 		return err
 	}
-	if err := t.restyle(&c, uint32(length), want, &negated); err != nil {
+	if err := t.restyle(c, uint32(length), want, &negated); err != nil {
 		return err
 	}
-	return t.close(&c, negated)
+	return t.close(c, negated)
 }
 
 func (t SharedText) at(index int, text string) (cursor, error) {
