@@ -119,6 +119,7 @@ func (d *Doc) checkRoom(m *message) error {
 
 // start prepares for a message; slices keep their memory.
 func (a *applier) start(d *Doc, m *message) {
+	d.caret = caret{}
 	a.d, a.m, a.full, a.left = d, m, true, false
 	a.doc, a.of, a.queue, a.places, a.stack = a.doc[:0], a.of[:0], a.queue[:0], a.places[:0], a.stack[:0]
 	a.rest, a.wants = nil, nil

@@ -93,3 +93,24 @@ func heap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// BenchmarkLocal plays the edits of a recorded session by index, each its own transaction.
+func BenchmarkLocal(b *testing.B) {
+	edits := crdttest.Trace(b, "b4")
+	b.ReportAllocs()
+	for b.Loop() {
+		d := crdt.New(crdt.Options{})
+		for _, e := range edits {
+			if _, err := d.Edit(func(tx *crdt.Tx) error {
+				text := tx.Text("text")
+				if err := text.Delete(e.Pos, e.Delete); err != nil {
+					return err
+				}
+				return text.Insert(e.Pos, e.Insert)
+			}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(edits)), "ns/edit")
+}

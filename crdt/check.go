@@ -72,6 +72,7 @@ func (d *Doc) checkClient(n int32) error {
 func (d *Doc) checkList(n int32, listed map[ref]bool) error {
 	l := &d.lists[n]
 	left := ref(0)
+	units := uint32(0)
 	for r := l.first; r != 0; r = d.items.at(r).right {
 		it := d.items.at(r)
 		switch {
@@ -89,6 +90,12 @@ func (d *Doc) checkList(n int32, listed map[ref]bool) error {
 		}
 		listed[r] = true
 		left = r
+		if d.isContent(r) {
+			units += it.length
+		}
+	}
+	if l.key == noKey && l.units != units {
+		return fmt.Errorf("list counts %d units, has %d", l.units, units)
 	}
 	if l.last != left {
 		return fmt.Errorf("last item is not the last")

@@ -123,6 +123,7 @@ type Doc struct {
 	app    applier
 	enc    encoderV2
 	ranges []deletion
+	caret  caret
 	yata
 }
 

@@ -85,10 +85,47 @@ func (c *cursor) forward(d *Doc) {
 // seek steps over n units, splitting the item that the place falls into.
 func (s shared) seek(n int) (cursor, error) {
 	c := s.start()
-	if n < 0 {
-		return c, fmt.Errorf("%w: %d", ErrIndex, n)
+	if n < 0 || n > s.length() {
+		return c, fmt.Errorf("%w: %d of %d", ErrIndex, n, s.length())
 	}
-	return c, s.advance(&c, uint32(min(n, maxClock)))
+	rest := uint32(n)
+	if !s.d.types[s.t].formatted {
+		rest = s.d.resume(&c, rest)
+	}
+	err := s.advance(&c, rest)
+	s.d.caret = caret{}
+	if c.left != 0 && !s.d.types[s.t].formatted {
+		left := s.d.items.at(c.left) // the last one that counts
+		s.d.caret = caret{list: c.list, at: c.left, index: uint32(n) - left.length}
+	}
+	return c, err
+}
+
+// caret remembers where the last local edit was, since the next one is
+// probably near. It is forgotten when its list changes in another way.
+type caret struct {
+	list  int32
+	at    ref    // an item of the list, 0 for none
+	index uint32 // units before it
+}
+
+// resume moves a cursor at the start of its list to an item near n that has
+// fewer units before it, and returns how many are still to go.
+func (d *Doc) resume(c *cursor, n uint32) uint32 {
+	if d.caret.at == 0 || d.caret.list != c.list || d.caret.index > 2*n {
+		return n
+	}
+	r, index := d.caret.at, d.caret.index
+	for index >= n && r != 0 {
+		if r = d.items.at(r).left; r != 0 && d.isContent(r) {
+			index -= d.items.at(r).length
+		}
+	}
+	if r == 0 {
+		return n
+	}
+	c.left, c.right = d.items.at(r).left, r
+	return n - index
 }
 
 func (s shared) advance(c *cursor, n uint32) error {
@@ -117,17 +154,16 @@ func (s shared) within(r ref, n uint32) uint32 {
 
 // length returns the number of units of the sequence.
 func (s shared) length() int {
-	n := 0
-	for r := s.d.first(s.t); r != 0; r = s.d.items.at(r).right {
-		if it := s.d.items.at(r); !it.deleted() && it.countable() {
-			n += int(it.length)
-		}
+	if l := s.d.types[s.t].children; l != noList {
+		return int(s.d.lists[l].units)
 	}
-	return n
+	return 0
 }
 
 // remove deletes the next n units behind the cursor, and not the formats between them.
 func (s shared) remove(c *cursor, n uint32) error {
+	where := s.d.caret // stands left of what goes
+	defer func() { s.d.caret = where }()
 	for n > 0 {
 		if c.right == 0 {
 			return fmt.Errorf("%w: %d past the end", ErrIndex, n)
@@ -172,7 +208,11 @@ func (s shared) insert(c *cursor, kind uint8, fill func(*client, *item) uint32) 
 	if kind == kindType {
 		d.types[it.body].item = r
 	}
+	where := d.caret
 	d.link(r)
+	if where.list == it.list && where.at != 0 && where.at == it.left && it.countable() {
+		d.caret = caret{list: it.list, at: r, index: where.index + d.items.at(it.left).length}
+	}
 	c.right = r
 	c.forward(d)
 	return r, nil

@@ -111,6 +111,7 @@ func (a *applier) extend(b *block, client int32) bool {
 	_, flags := d.storeContent(c, a.m, b, 0)
 	it.tag |= flags
 	it.length += b.length
+	d.lists[it.list].units += b.length
 	c.next += b.length
 	d.markChanged(&d.tx.changes, it.list)
 	return true
@@ -219,6 +220,12 @@ func (d *Doc) link(r ref) {
 	c.index.append(it.clock, r)
 	c.next = it.end()
 
+	if it.list == d.caret.list {
+		d.caret = caret{}
+	}
+	if it.countable() {
+		l.units += it.length
+	}
 	t := l.typ
 	switch it.kind() {
 	case kindDeleted:

@@ -225,7 +225,8 @@ type list struct {
 	key   int32 // name, or noKey for a sequence
 	first ref
 	last  ref
-	next  int32 // next entry of the same type
+	next  int32  // next entry of the same type
+	units uint32 // of a sequence: those that are there and count
 }
 
 const (

@@ -125,6 +125,12 @@ func (d *Doc) markDeleted(ch *changes, r ref) (holdsType bool) {
 		return false
 	}
 	it.tag |= flagDeleted
+	if it.list == d.caret.list {
+		d.caret = caret{}
+	}
+	if it.countable() {
+		d.lists[it.list].units -= it.length
+	}
 	ch.deletes = append(ch.deletes, deletion{it.client(), it.clock, it.length})
 	d.markChanged(ch, it.list)
 	return it.kind() == kindType
@@ -305,7 +311,10 @@ func (d *Doc) collectList(l int32, stack []frame) []frame {
 			tag: it.tag&^(kindMask|flagWide|flagKeep) | flagDeleted,
 		}
 	}
-	d.lists[l].first, d.lists[l].last = 0, 0
+	d.lists[l].first, d.lists[l].last, d.lists[l].units = 0, 0, 0
+	if d.caret.list == l {
+		d.caret = caret{}
+	}
 	return stack
 }
 
@@ -406,6 +415,12 @@ func (d *Doc) mergeItems(leftRef, rightRef ref) bool {
 		return false
 	}
 	d.joinContent(left, right, leftRef, rightRef)
+	if d.caret.at == rightRef {
+		d.caret.at = leftRef
+		if !left.deleted() && left.countable() {
+			d.caret.index -= left.length
+		}
+	}
 	left.tag |= right.tag & flagKeep
 	left.right = right.right
 	if left.right != 0 {
