@@ -17,7 +17,11 @@ type model struct {
 	ids     map[uint64]*modelID
 	primary map[presence.ConnID]uint64
 	heard   map[presence.ConnID]time.Time
+	denied  map[presence.ConnID]bool
 }
+
+// calls reports whether a conn is believed to call an id its own.
+func (m *model) calls(c presence.ConnID, id uint64) bool { return m.primary[c] == id && !m.denied[c] }
 
 type modelID struct {
 	clock uint64
@@ -53,7 +57,7 @@ func (m *model) say(c presence.ConnID, s say, maxIDs int) {
 	}
 	m.heard[c] = m.now
 	e := m.ids[s.id]
-	own := m.primary[c] == s.id
+	own := m.calls(c, s.id)
 	switch {
 	case e == nil:
 		if s.clock > 0 && s.state != "" && m.owned(c) < maxIDs {
@@ -69,7 +73,7 @@ func (m *model) say(c presence.ConnID, s say, maxIDs int) {
 			m.set(e, s.clock, s.state)
 		}
 	case !own || s.state == "":
-	case m.primary[e.owner] != s.id:
+	case !m.calls(e.owner, s.id):
 		m.hand(e, c, s, maxIDs)
 	case e.claim == nil:
 		e.claim = &modelClaim{c, m.now, s}
@@ -97,8 +101,7 @@ func (m *model) leave(c presence.ConnID, maxIDs int) {
 	for _, e := range m.ids {
 		switch {
 		case e.owner != c:
-		case e.claim != nil:
-			m.hand(e, e.claim.by, e.claim.last, maxIDs)
+		case e.claim != nil && m.decide(e, maxIDs):
 		default:
 			e.owner = 0
 			if e.state != "" {
@@ -120,14 +123,20 @@ func (m *model) tick(maxIDs int) {
 		}
 	}
 	for _, e := range m.ids {
-		switch {
-		case e.claim == nil || m.now.Sub(e.claim.since) < 5*time.Second:
-		case m.heard[e.owner].After(e.claim.since):
-			e.claim = nil
-		default:
-			m.hand(e, e.claim.by, e.claim.last, maxIDs)
+		if e.claim != nil && m.now.Sub(e.claim.since) >= 5*time.Second {
+			m.decide(e, maxIDs)
 		}
 	}
+}
+
+func (m *model) decide(e *modelID, maxIDs int) bool {
+	if !m.heard[e.owner].Before(e.claim.since) {
+		m.denied[e.claim.by] = true
+		e.claim = nil
+		return false
+	}
+	m.hand(e, e.claim.by, e.claim.last, maxIDs)
+	return true
 }
 
 func (m *model) live() map[uint64]say {
@@ -168,7 +177,7 @@ func TestTableFollowsItsModel(t *testing.T) {
 	states := []string{"", "1", `{"a":1}`}
 	rapid.Check(t, func(t *rapid.T) {
 		tb := presence.New(presence.Limits{IDs: maxIDs})
-		m := &model{epoch, map[uint64]*modelID{}, map[presence.ConnID]uint64{}, map[presence.ConnID]time.Time{}}
+		m := &model{epoch, map[uint64]*modelID{}, map[presence.ConnID]uint64{}, map[presence.ConnID]time.Time{}, map[presence.ConnID]bool{}}
 		prompt := &replica{0, map[uint64]uint64{}, map[uint64]say{}}
 		seldom := &replica{0, map[uint64]uint64{}, map[uint64]say{}}
 		follow := func(r *replica) {

@@ -96,9 +96,13 @@ type entry struct {
 type conn struct {
 	id      ConnID
 	primary ClientID // the first id it announced: its own
+	denied  bool     // it is not: somebody alive has it
 	ids     []*entry // what it owns
 	heard   time.Time
 }
+
+// calls reports whether the conn calls an id its own, as far as it is believed.
+func (c *conn) calls(id ClientID) bool { return c.primary == id && !c.denied }
 
 // claim is a conn's wish for an id that another live conn calls its own.
 type claim struct {
@@ -189,7 +193,7 @@ func (t *Table) check(from *conn, it *item) error {
 	case e.owner == from:
 		it.refused = it.clock < e.clock
 	case e.owner != nil:
-		it.refused = from.primary != it.id
+		it.refused = !from.calls(it.id)
 	}
 	if it.refused || it.state == nil {
 		return nil
@@ -242,7 +246,7 @@ func (t *Table) takeFree(out *Outcome, e *entry, from *conn, it *item, now time.
 		return false
 	}
 	if it.clock <= e.clock {
-		if from.primary != it.id {
+		if !from.calls(it.id) {
 			return false // an echo of somebody who left
 		}
 		out.Stale = append(out.Stale, it.id)
@@ -255,7 +259,7 @@ func (t *Table) takeFree(out *Outcome, e *entry, from *conn, it *item, now time.
 
 // contest handles a conn that calls an id its own which another conn has.
 func (t *Table) contest(out *Outcome, e *entry, from *conn, it *item, now time.Time) {
-	if e.owner.primary != e.id { // it only relayed the id
+	if !e.owner.calls(e.id) { // it only relayed the id
 		t.hand(e, from, *it, now)
 		out.Changed = true
 		return
@@ -296,8 +300,7 @@ func (t *Table) Leave(c ConnID, now time.Time) (changed bool) {
 	t.pruneClaims()
 	for len(k.ids) > 0 {
 		e := k.ids[len(k.ids)-1]
-		if e.claim != nil {
-			t.grant(e.claim, now)
+		if e.claim != nil && t.decide(e.claim, now) {
 			changed = true
 			continue
 		}
@@ -332,20 +335,21 @@ func (t *Table) Tick(now time.Time) (changed bool) {
 		if now.Sub(cl.since) < challengeTime {
 			continue
 		}
-		if cl.entry.owner.heard.After(cl.since) {
-			cl.entry.claim = nil
-			continue
-		}
-		t.grant(cl, now)
-		changed = true
+		changed = t.decide(cl, now) || changed
 	}
 	t.pruneClaims()
 	return changed
 }
 
-// grant decides a claim for the claimant.
-func (t *Table) grant(cl *claim, now time.Time) {
+// decide ends a claim and reports whether it was granted. A conn that claimed
+// what a live one has is not believed again.
+func (t *Table) decide(cl *claim, now time.Time) bool {
+	if !cl.entry.owner.heard.Before(cl.since) {
+		cl.entry.claim, cl.by.denied = nil, true
+		return false
+	}
 	t.hand(cl.entry, cl.by, cl.last, now)
+	return true
 }
 
 // hand moves an id to another conn. When the others would ignore the state that

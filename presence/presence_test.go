@@ -219,7 +219,21 @@ func TestClaimOfALiveConnFails(t *testing.T) {
 	want(t, "Tick", tb.Tick(epoch.Add(time.Minute+6*time.Second)), true) // the victim's state has expired
 	apply(t, tb, 1, time.Minute+7*time.Second, say{7, 6, `"victim"`})
 	want(t, "All", all(t, tb), []say{{7, 6, `"victim"`}})
-	want(t, "thief", apply(t, tb, 2, time.Minute+8*time.Second, say{7, 9, `"thief"`}).Changed, false)
+	want(t, "thief", apply(t, tb, 2, time.Minute+8*time.Second, say{7, 9, `"thief"`}), presence.Outcome{Dropped: 1})
+	// It may have the id when nobody else wants it, but never against its owner.
+	tb.Leave(1, epoch.Add(2*time.Minute))
+	apply(t, tb, 2, 2*time.Minute, say{7, 9, `"thief"`})
+	want(t, "owner is back", apply(t, tb, 3, 2*time.Minute, say{7, 10, `"victim"`}), presence.Outcome{Changed: true})
+	want(t, "All", all(t, tb), []say{{7, 10, `"victim"`}})
+}
+
+func TestClaimIsDeniedWhenALiveOwnerLeaves(t *testing.T) {
+	tb := presence.New(presence.Limits{})
+	apply(t, tb, 1, 0, say{7, 5, `"victim"`})
+	apply(t, tb, 2, time.Second, say{7, 6, `"thief"`})
+	tb.Heard(1, epoch.Add(2*time.Second))
+	want(t, "Leave", tb.Leave(1, epoch.Add(3*time.Second)), true)
+	want(t, "All", all(t, tb), []say(nil))
 }
 
 func TestClaimOfASilentConnSucceeds(t *testing.T) {

@@ -7,3 +7,6 @@ func (o *Outbox) Limit() int {
 	}
 	return o.limit
 }
+
+// Offer queues a payload that is never dropped.
+func Offer(o *Outbox, payload []byte) { o.offer(payload) }
