@@ -21,6 +21,9 @@ type applier struct {
 	left   bool    // something is left over
 	wants  StateVector
 	full   bool // every block was new, nothing was cut or left
+
+	where []whereabouts // of blocks, see admit.go
+	bad   error         // a block did not fit the document and became a collected range
 }
 
 // waiting is a block that waits for another client's.
@@ -57,7 +60,10 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 		m.src = nil
 		return Applied{Changed: true, Update: update}, nil
 	}
-	a.integrateAll()
+	if err := a.enter(&lim); err != nil {
+		d.release()
+		return Applied{}, err
+	}
 	rest := a.leftover()
 	rest.deletes = a.applyDeletes(m.deletes, nil)
 	whole := a.full && !a.left && len(rest.deletes) == 0
@@ -110,7 +116,7 @@ func (d *Doc) checkRoom(m *message) error {
 		return limitf("document has more than %d clients", maxClients)
 	}
 	for _, s := range m.sections {
-		if c := d.clientIndex(m.clients[s.client]); c != noClient && len(d.clients[c].slab)+len(m.src) > maxSlab {
+		if c := d.clientIndex(m.clients[s.client]); c != noClient && len(d.clients[c].slab)+2*len(m.src) > maxSlab {
 			return limitf("contents of client %d pass %d bytes", m.clients[s.client], maxSlab)
 		}
 	}
@@ -122,7 +128,7 @@ func (a *applier) start(d *Doc, m *message) {
 	d.caret = caret{}
 	a.d, a.m, a.full, a.left = d, m, true, false
 	a.doc, a.of, a.queue, a.places, a.stack = a.doc[:0], a.of[:0], a.queue[:0], a.places[:0], a.stack[:0]
-	a.rest, a.wants = nil, nil
+	a.rest, a.wants, a.bad = nil, nil, nil
 	for _, c := range m.clients {
 		a.doc = append(a.doc, d.clientIndex(c))
 	}
@@ -150,11 +156,9 @@ func (a *applier) typed() bool {
 	return true
 }
 
-// integrateAll integrates the blocks of all sections, those of higher clients
-// first, fetching the blocks that another waits for
-// (yjs/src/utils/encoding.js, integrateStructs).
-func (a *applier) integrateAll() {
-	m, d := a.m, a.d
+// list looks up the clients of the message and lines up its sections.
+func (a *applier) list() {
+	m := a.m
 	for range m.clients {
 		a.of = append(a.of, -1)
 	}
@@ -162,7 +166,6 @@ func (a *applier) integrateAll() {
 		a.places = append(a.places, 0)
 		s := &m.sections[i]
 		if s.n > 0 {
-			a.doc[s.client] = d.addClient(m.clients[s.client])
 			a.queue = append(a.queue, int32(i))
 		}
 		a.of[s.client] = int32(i)
@@ -172,12 +175,36 @@ func (a *applier) integrateAll() {
 			return cmp.Compare(m.clients[m.sections[i].client], m.clients[m.sections[j].client])
 		})
 	}
+}
+
+// integrateAll integrates the blocks of all sections, those of higher clients
+// first, fetching the blocks that another waits for
+// (yjs/src/utils/encoding.js, integrateStructs).
+func (a *applier) integrateAll() {
 	for {
 		w, ok := a.next()
 		if !ok {
 			return
 		}
 		a.step(w)
+	}
+}
+
+// integrateWithin is integrateAll that stops at the first block that does not
+// fit and when the limit of scanned items is passed.
+func (a *applier) integrateWithin(limit int) error {
+	for {
+		w, ok := a.next()
+		if !ok {
+			return nil
+		}
+		a.step(w)
+		if a.bad != nil {
+			return a.bad
+		}
+		if a.d.steps > limit {
+			return errCost
+		}
 	}
 }
 
@@ -213,8 +240,7 @@ func (a *applier) step(w waiting) {
 			a.full = false
 			return
 		}
-		client := a.doc[s.client]
-		next := a.d.clients[client].next
+		next := a.clock(s.client)
 		if next < b.clock {
 			a.stack = append(a.stack, w)
 			a.want(s.client, uint64(b.clock)-1)
@@ -227,7 +253,10 @@ func (a *applier) step(w waiting) {
 				if next > b.clock {
 					a.full = false
 				}
-				a.integrate(b, client, next-b.clock)
+				if a.doc[s.client] == noClient {
+					a.doc[s.client] = a.d.addClient(a.m.clients[s.client])
+				}
+				a.integrate(b, a.doc[s.client], next-b.clock)
 			} else {
 				a.full = false
 				a.resplit(b)

@@ -124,6 +124,7 @@ type Doc struct {
 	enc    encoderV2
 	ranges []deletion
 	caret  caret
+	hot    siblings // kept from one call to the next
 	yata
 }
 
@@ -148,6 +149,7 @@ func (d *Doc) reset() {
 	d.types, d.lists = nil, nil
 	d.roots, d.entries = map[int32]int32{}, map[uint64]int32{}
 	d.pending = pending{}
+	d.hot = siblings{}
 	for name, kind := range d.opts.Types {
 		d.types[d.root(d.names.intern([]byte(name)))].kind = kind
 	}

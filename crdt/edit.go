@@ -233,6 +233,9 @@ func (s shared) insertString(c *cursor, text string) error {
 
 // insertType puts a new empty type at the cursor.
 func (s shared) insertType(c *cursor, kind Kind, name string) (shared, error) {
+	if int(s.d.types[s.t].depth) >= s.d.opts.Limits.Types {
+		return shared{}, fmt.Errorf("%w: shared types nested more than %d deep", ErrValue, s.d.opts.Limits.Types)
+	}
 	n := int32(-1)
 	if kind == XMLElement || kind == XMLHook {
 		n = s.d.names.intern([]byte(name))

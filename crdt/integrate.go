@@ -4,6 +4,7 @@ import "slices"
 
 // yata is the scratch memory of the conflict scan and of merging.
 type yata struct {
+	steps    int // items scanned since a message entered
 	scanned  []ref
 	where    map[ref]int // of scanned, once it is long
 	survivor ref         // what the last merge left
@@ -57,6 +58,9 @@ func (a *applier) place(b *block) placing {
 		right := d.items.at(p.right)
 		p.ror = right.first()
 		collected = collected || right.isGC()
+		if !collected && p.left != 0 && d.items.at(p.left).list != right.list {
+			a.bad, collected = errMixed, true
+		}
 	}
 	switch {
 	case collected:
@@ -67,6 +71,8 @@ func (a *applier) place(b *block) placing {
 			t = d.root(d.names.intern(name))
 		} else if it := d.items.at(d.find(id{a.doc[b.origin.client], b.origin.clock})); it.kind() == kindType {
 			t = int32(it.body)
+		} else if !mayHoldChildren(it.kind()) {
+			a.bad = errParent
 		}
 		if t < 0 {
 			break // the parent has been collected
@@ -136,7 +142,12 @@ func (a *applier) integrate(b *block, client int32, skip uint32) {
 		p.origin = left.last()
 		if left.isGC() {
 			p.list = noList
+		} else if left.list != p.list {
+			a.bad, p.list = errMixed, noList
 		}
+	}
+	if b.kind == kindType && p.list != noList && int(d.types[d.lists[p.list].typ].depth) >= d.opts.Limits.Types {
+		a.bad, p.list = errNesting, noList
 	}
 	if p.list == noList {
 		d.addCollected(client, b.clock+skip, b.length-skip)
@@ -194,7 +205,7 @@ func (d *Doc) link(r ref) {
 	l := &d.lists[it.list]
 	if it.left == 0 && (it.right == 0 || d.items.at(it.right).left != 0) ||
 		it.left != 0 && d.items.at(it.left).right != it.right {
-		it.left = d.resolve(it, l)
+		it.left = d.resolve(it, d.clients[it.client()].id)
 	}
 	if it.left != 0 {
 		left := d.items.at(it.left)
@@ -233,6 +244,11 @@ func (d *Doc) link(r ref) {
 		d.tx.deletes = append(d.tx.deletes, deletion{it.client(), it.clock, it.length})
 	case kindFormat:
 		d.types[t].formatted = true
+	case kindType:
+		d.types[it.body].depth = d.types[t].depth + 1
+	}
+	if len(d.hot.refs) > 0 && d.hot.list == it.list {
+		d.linked(r, it)
 	}
 	d.markChanged(&d.tx.changes, it.list)
 	holder := d.types[t].item
@@ -244,20 +260,26 @@ func (d *Doc) link(r ref) {
 // resolve returns the item after which it goes when others were written at the
 // same place: scan from its origin to its right origin and step behind those
 // that come first.
-func (d *Doc) resolve(it *item, l *list) ref {
+func (d *Doc) resolve(it *item, author ClientID) ref {
+	if i, ok := d.hot.find(d, it, author); ok {
+		if i > 0 {
+			return d.hot.refs[i-1]
+		}
+		return it.left
+	}
 	left := it.left
-	o := l.first
+	o := d.lists[it.list].first
 	if left != 0 {
 		o = d.items.at(left).right
 	}
-	me := d.clients[it.client()].id
+	first := o
 	d.scanned = d.scanned[:0]
 	conflicting := 0 // scanned[conflicting:] stand between left and o
 	for o != 0 && o != it.right {
 		other := d.items.at(o)
 		d.scanned = append(d.scanned, o)
 		if other.origin == it.origin {
-			if d.clients[other.client()].id < me {
+			if d.clients[other.client()].id < author {
 				left, conflicting = o, len(d.scanned)
 			} else if other.ror == it.ror {
 				break // both want the same place: the smaller client stands left
@@ -273,6 +295,9 @@ func (d *Doc) resolve(it *item, l *list) ref {
 	}
 	if len(d.where) > 0 {
 		clear(d.where)
+	}
+	if d.steps += len(d.scanned); len(d.scanned) >= hotMin {
+		d.remember(it, first)
 	}
 	return left
 }
@@ -322,6 +347,9 @@ func (d *Doc) cleanEnd(i id) ref {
 // split cuts an item behind its first units and returns the new right part.
 func (d *Doc) split(p pos, units uint32) ref {
 	leftRef := p.ref()
+	if it := d.items.at(leftRef); d.hot.list == it.list && d.hot.has(it) {
+		d.forget()
+	}
 	r := d.items.new()
 	left, right := d.items.at(leftRef), d.items.at(r)
 	*right = *left

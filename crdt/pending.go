@@ -148,6 +148,7 @@ func (d *Doc) retry(update []byte) (changed bool) {
 	}
 	var a applier
 	a.start(d, &m)
+	a.list()
 	a.integrateAll()
 	changed = len(m.blocks) > 0
 	rest := a.leftover()

@@ -215,7 +215,8 @@ type typ struct {
 	entry     int32 // first list of the map part, -1 for none
 	lastEntry int32
 	kind      Kind
-	formatted bool // has ever held a format
+	formatted bool   // has ever held a format
+	depth     uint16 // types around it
 	changed   uint64
 }
 

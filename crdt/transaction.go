@@ -298,6 +298,9 @@ func (d *Doc) collectItem(it *item) {
 
 // collectList turns all items of a list into collected ranges and pushes the types they held.
 func (d *Doc) collectList(l int32, stack []frame) []frame {
+	if d.hot.list == l {
+		d.forget()
+	}
 	for r := d.lists[l].first; r != 0; {
 		it := d.items.at(r)
 		r = it.right
@@ -413,6 +416,9 @@ func (d *Doc) mergeItems(leftRef, rightRef ref) bool {
 	}
 	if d.redone != nil && (d.redone.has(left.first()) || d.redone.has(right.first())) {
 		return false
+	}
+	if d.hot.list == right.list && d.hot.has(right) {
+		d.forget()
 	}
 	d.joinContent(left, right, leftRef, rightRef)
 	if d.caret.at == rightRef {
