@@ -140,7 +140,7 @@ func (r *room) handle(letters []letter) {
 		if r.out.first.IsZero() {
 			r.out.first = l.at
 		}
-		r.reading = *l
+		r.current = *l
 		if l.leave {
 			r.end(l.session, nil)
 			continue
@@ -148,7 +148,7 @@ func (r *room) handle(letters []letter) {
 		r.people.table.Heard(l.session.id, r.now)
 		r.read(l.session, l.msg)
 	}
-	r.reading = letter{}
+	r.current = letter{}
 	if weight > 0 {
 		r.space.Release(weight)
 	}

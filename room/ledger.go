@@ -105,12 +105,20 @@ func (r *room) submit(e *entry) bool {
 		return true
 	}
 	e.state = refused
+	if errors.Is(err, persistence.ErrFull) { // ordinary backpressure, until it stalls
+		l.retryAt = r.now.Add(minRetry)
+		return false
+	}
+	r.retryLater()
+	r.fail(err)
+	return false
+}
+
+// retryLater has refused entries offered again after a growing pause.
+func (r *room) retryLater() {
+	l := &r.ledger
 	l.backoff = min(max(2*l.backoff, minRetry), maxRetry)
 	l.retryAt = r.now.Add(l.backoff)
-	if !errors.Is(err, persistence.ErrFull) { // a full queue is ordinary backpressure, until it stalls
-		r.fail(err)
-	}
-	return false
 }
 
 // answered takes the store's answer about an entry.
@@ -118,14 +126,17 @@ func (r *room) answered(e *entry, err error) {
 	l := &r.ledger
 	if err != nil {
 		e.state = refused
-		l.backoff = min(max(2*l.backoff, minRetry), maxRetry)
-		l.retryAt = r.now.Add(l.backoff)
+		r.retryLater()
 		r.fail(err)
 		return
 	}
 	e.state = confirmed
 	r.o.Events.Committed(r.name, len(e.records), r.now.Sub(e.at))
 	e.records = nil
+	l.backoff = 0
+	if !l.retryAt.IsZero() { // there is space again
+		l.retryAt = r.now
+	}
 	l.advance()
 }
 

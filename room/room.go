@@ -73,7 +73,7 @@ type room struct {
 	sessions map[presence.ConnID]*Session
 	lagging  int // of them
 	out      outgoing
-	reading  letter // being handled, for the report of a panic
+	current  letter // being handled, for the report of a panic
 	ledger   ledger
 	marks    marks
 	waiting  []*Session // sessions with pending updates
@@ -142,7 +142,8 @@ func (r *room) turn() {
 		}
 	}()
 	r.now = time.Now()
-	calls, letters := r.take(r.mayRead())
+	reading := r.mayRead()
+	calls, letters := r.take(reading)
 	for _, c := range calls {
 		c.run()
 	}
@@ -157,6 +158,9 @@ func (r *room) turn() {
 		r.tend()
 	}
 	r.mindDisk()
+	if !reading && r.mayRead() {
+		r.wake() // for the letters that were left waiting
+	}
 	r.save()
 	r.finish()
 	r.publish()
@@ -234,7 +238,7 @@ func (r *room) panicked(v any, stack []byte) {
 		r.o.Events.Left(r.name, s.peer.ID, s.err)
 	}
 	clear(r.sessions)
-	r.o.Events.Panicked(r.name, v, stack, r.reading.msg.Data)
+	r.o.Events.Panicked(r.name, v, stack, r.current.msg.Data)
 }
 
 // shut refuses everything from now on and ends what came too late.

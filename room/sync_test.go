@@ -163,6 +163,8 @@ func TestWaitingUpdatesLeaveAsOneForManyPeers(t *testing.T) {
 			clients = append(clients, w.join("r", &client{}, peer(0)))
 		}
 		settle(clients...)
+		clients[0].typed("x")
+		settle(clients...)
 		before := clients[1].updates
 		release := hold(t, w, "r")
 		for range 50 {
@@ -174,18 +176,18 @@ func TestWaitingUpdatesLeaveAsOneForManyPeers(t *testing.T) {
 			t.Errorf("50 updates that waited together reach a peer as %d messages, want 1", got)
 		}
 		for i, c := range clients {
-			if got := len(c.text()); got != 50 {
-				t.Errorf("client %d has %d characters, want 50", i, got)
+			if got := len(c.text()); got != 51 {
+				t.Errorf("client %d has %d characters, want 51", i, got)
 			}
 		}
-		if got := w.status("r").Pos.Seq; got != 50 {
-			t.Errorf("room counts %d updates, want 50", got)
+		if got := w.status("r").Pos.Seq; got != 51 {
+			t.Errorf("room counts %d updates, want 51", got)
 		}
 	})
 }
 
 // hold makes the room's goroutine wait until release is called, so that what is
-// sent meanwhile is found waiting together.
+// sent meanwhile is found waiting together. The room must have been written.
 func hold(t *testing.T, w *world, name string) (release func()) {
 	gate, done := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -194,7 +196,7 @@ func hold(t *testing.T, w *world, name string) (release func()) {
 	synctest.Wait()
 	return func() {
 		close(gate)
-		if err := <-done; err != nil && reason(err) != protocol.NotFound {
+		if err := <-done; err != nil {
 			t.Errorf("Export() = %v", err)
 		}
 	}

@@ -1,0 +1,629 @@
+package room_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"weft/crdt"
+	"weft/persistence"
+	"weft/protocol"
+	"weft/room"
+)
+
+// slowly returns a fault that makes every commit take d.
+func slowly(d time.Duration) persistence.Faults {
+	return persistence.Faults{Commit: func(persistence.Commit) error { time.Sleep(d); return nil }}
+}
+
+func TestMarkerComesBackAfterTheCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		w.store.SetFaults(slowly(time.Second))
+		a, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
+		settle(a, b)
+		a.send(protocol.SaveMarker, []byte("0"))
+		settle(a, b)
+		if got, want := a.saved, []string{"0"}; !slices.Equal(got, want) {
+			t.Errorf("with nothing to save, markers %q come back at once, want %q", got, want)
+		}
+		a.typed("x")
+		a.send(protocol.SaveMarker, []byte("1"))
+		settle(a, b)
+		if got := b.text(); got != "x" {
+			t.Errorf("before the commit b has %q, want x: broadcast does not wait", got)
+		}
+		if len(a.saved) != 1 {
+			t.Errorf("markers %q came back before the commit", a.saved)
+		}
+		time.Sleep(999 * time.Millisecond)
+		settle(a, b)
+		if len(a.saved) != 1 {
+			t.Errorf("markers %q came back before the commit", a.saved)
+		}
+		time.Sleep(time.Millisecond)
+		settle(a, b)
+		if got, want := a.saved, []string{"0", "1"}; !slices.Equal(got, want) {
+			t.Errorf("after the commit markers %q, want %q", got, want)
+		}
+		if len(b.saved) != 0 {
+			t.Errorf("b gets the markers %q of another conn", b.saved)
+		}
+	})
+}
+
+func TestMarkerWaitsForWhatAnotherConnSentFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		w.store.SetFaults(slowly(time.Second))
+		a, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
+		settle(a, b)
+		u := a.offline(insert(0, "x"))
+		a.send(protocol.Update, bytes.Clone(u))
+		settle(a)
+		b.send(protocol.Update, bytes.Clone(u)) // nothing new in memory, but not durable
+		b.send(protocol.SaveMarker, []byte("1"))
+		settle(a, b)
+		if len(b.saved) != 0 {
+			t.Error("marker came back although what it stands for is not durable")
+		}
+		time.Sleep(time.Second)
+		settle(a, b)
+		if len(b.saved) != 1 {
+			t.Error("marker did not come back after the commit")
+		}
+	})
+}
+
+func TestManyMarkersWithoutReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a := w.join("r", &client{}, peer(1000))
+		settle(a)
+		a.deaf = true
+		for i := range 10_000 {
+			a.send(protocol.SaveMarker, []byte(fmt.Sprint(i)))
+		}
+		synctest.Wait()
+		if got := a.out.Size(); got > 1000 {
+			t.Errorf("outbox holds %d bytes, want at most its bound", got)
+		}
+		a.deaf = false
+		settle(a)
+		if n := len(a.saved); n == 0 || n > 100 || a.saved[n-1] != "9999" {
+			t.Errorf("%d markers came back, the last %q; want few, and the newest last", n, a.saved[max(0, n-1):])
+		}
+	})
+}
+
+// TestAcknowledgedEditsSurviveACrash kills the store at random moments and looks
+// for every edit whose marker had come back.
+func TestAcknowledgedEditsSurviveACrash(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rnd := rand.New(rand.NewPCG(seed, 2))
+				w := start(t, room.Options{SaveUpdates: 5, SaveEvery: 20 * time.Millisecond})
+				var mu sync.Mutex
+				w.store.SetFaults(persistence.Faults{
+					Commit: func(persistence.Commit) error {
+						mu.Lock()
+						d := time.Duration(rnd.IntN(10)) * time.Millisecond
+						mu.Unlock()
+						time.Sleep(d)
+						return nil
+					},
+					Save: func(string) error { time.Sleep(5 * time.Millisecond); return nil },
+				})
+				clients := []*client{w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))}
+				settle(clients...)
+				for i := range 20 + int(seed)*5 {
+					c := clients[i%3]
+					token := fmt.Sprintf("<%d>", i)
+					c.typed(token)
+					c.send(protocol.SaveMarker, []byte(token))
+					time.Sleep(time.Duration(i%4) * time.Millisecond)
+					settle(clients...)
+				}
+				w = startOn(t, w.kill(), room.Options{})
+				defer w.stop()
+				text := ""
+				if len(clients[0].saved)+len(clients[1].saved)+len(clients[2].saved) > 0 {
+					text = w.serverText("r")
+				}
+				for _, c := range clients {
+					for _, token := range c.saved {
+						if !strings.Contains(text, token) {
+							t.Errorf("%s was acknowledged and is lost", token)
+						}
+					}
+					c.saved = nil
+					w.join("r", c, peer(0)) // and whoever is still there brings the rest
+				}
+				settle(clients...)
+				text = w.serverText("r")
+				for i := range 20 + int(seed)*5 {
+					if token := fmt.Sprintf("<%d>", i); !strings.Contains(text, token) {
+						t.Errorf("%s is lost although its author came back", token)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestFullDiskMakesTheRoomReadOnlyUntilThereIsSpace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
+		a.typed("before ")
+		settle(a, b)
+		w.store.SetFaults(persistence.Faults{Commit: func(persistence.Commit) error { return persistence.ErrDiskFull }})
+		a.typed("stuck ")
+		a.send(protocol.SaveMarker, []byte("stuck"))
+		time.Sleep(6 * time.Second)
+		settle(a, b)
+		if st := w.status("r"); !strings.Contains(st.ReadOnly, "disk is full") {
+			t.Errorf("Status.ReadOnly = %q, want that the disk is full", st.ReadOnly)
+		}
+		a.typed("refused ")
+		a.typed("and ")
+		a.send(protocol.SaveMarker, []byte("refused"))
+		settle(a, b)
+		if len(a.saved) != 0 {
+			t.Errorf("markers %q came back while the disk is full", a.saved)
+		}
+		if len(a.denied) != 1 || !strings.Contains(a.denied[0], "disk is full") {
+			t.Errorf("author is told %q, want the reason once", a.denied)
+		}
+		if got := b.text(); strings.Contains(got, "refused") {
+			t.Errorf("b has %q, want no refused edit", got)
+		}
+		b.announce(5, 1, `"still here"`)
+		settle(a, b)
+		if len(a.people) != 1 {
+			t.Error("presence does not work while the disk is full")
+		}
+		late := w.join("r", &client{}, peer(0))
+		settle(a, b, late)
+		if !late.synced || len(late.denied) != 1 {
+			t.Errorf("joiner is synced: %v and told %q, want both", late.synced, late.denied)
+		}
+
+		w.store.SetFaults(persistence.Faults{})
+		time.Sleep(5 * time.Second)
+		settle(a, b, late)
+		if st := w.status("r"); st.ReadOnly != "" {
+			t.Errorf("5 s after there is space Status.ReadOnly = %q, want none", st.ReadOnly)
+		}
+		for _, c := range []*client{b, late} {
+			if got, want := c.text(), a.text(); got != want {
+				t.Errorf("after there is space a peer has %q, want %q", got, want)
+			}
+		}
+		if got, want := a.saved, []string{"stuck", "refused"}; !slices.Equal(got, want) {
+			t.Errorf("markers %q came back, want %q", got, want)
+		}
+	})
+}
+
+func TestFencedStoreIsNeverAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		a := w.join("r", &client{}, peer(0))
+		a.typed("before")
+		settle(a)
+		w.store.SetFaults(persistence.Faults{Commit: func(persistence.Commit) error { return errors.New("fsync: input/output error") }})
+		a.typed("lost? ")
+		a.send(protocol.SaveMarker, []byte("1"))
+		settle(a)
+		w.store.SetFaults(persistence.Faults{})
+		time.Sleep(20 * time.Second)
+		a.typed("later ")
+		a.send(protocol.SaveMarker, []byte("2"))
+		settle(a)
+		if len(a.saved) != 0 {
+			t.Errorf("markers %q came back from a fenced store", a.saved)
+		}
+		if st := w.status("r"); !strings.Contains(st.ReadOnly, "fenced") {
+			t.Errorf("Status.ReadOnly = %q, want that the store is fenced", st.ReadOnly)
+		}
+		// A new process on the same data gets the edits from their author.
+		w = startOn(t, w.kill(), room.Options{})
+		defer w.stop()
+		w.join("r", a, peer(0))
+		settle(a)
+		a.send(protocol.SaveMarker, []byte("3"))
+		settle(a)
+		if got, want := w.serverText("r"), "later lost? before"; got != want {
+			t.Errorf("after the restart the room has %q, want %q", got, want)
+		}
+		if got, want := a.saved, []string{"3"}; !slices.Equal(got, want) {
+			t.Errorf("markers %q, want %q", got, want)
+		}
+	})
+}
+
+func TestSlowStoreStopsTheReaderAndDropsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{UncommittedBytes: 10_000, InboxBytes: 20_000, StallAfter: time.Hour})
+		defer w.stop()
+		free := make(chan struct{})
+		w.store.SetFaults(persistence.Faults{Commit: func(persistence.Commit) error { <-free; return nil }})
+		a, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
+		settle(a, b)
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			for range 200 {
+				a.typed(strings.Repeat("x", 1000))
+			}
+		}()
+		for range 10 {
+			settle(b)
+			time.Sleep(time.Second)
+		}
+		select {
+		case <-sent:
+			t.Error("200 kB were taken although nothing is committed and the bounds are 10 and 20 kB")
+		default:
+		}
+		got := len(b.text())
+		if got < 10_000 || got > 30_000 {
+			t.Errorf("the room took %d bytes, want its bound of 10,000 and at most what one inbox holds on top", got)
+		}
+		if err := w.tryJoin("r", &client{}, peer(0)); err != nil {
+			t.Errorf("Join while the room does not read = %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := b.session.Handle(ctx, protocol.Message{Kind: protocol.Update, Data: make([]byte, 19_000)}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Handle of a full inbox = %v, want the deadline's error", err)
+		}
+		close(free)
+		<-sent
+		settle(a, b)
+		if got := len(b.text()); got != 200_000 {
+			t.Errorf("after the store is well b has %d bytes, want all 200,000", got)
+		}
+	})
+}
+
+func TestBlockedHandleEndsWithTheRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{UncommittedBytes: 1, InboxBytes: 1000, StallAfter: time.Hour})
+		free := make(chan struct{})
+		w.store.SetFaults(persistence.Faults{Commit: func(persistence.Commit) error { <-free; return nil }})
+		a := w.join("r", &client{}, peer(0))
+		settle(a)
+		failed := make(chan error)
+		go func() {
+			for {
+				u, err := a.doc.Edit(insert(0, "x"))
+				if err != nil {
+					t.Error(err)
+				}
+				if err := a.session.Handle(context.Background(), protocol.Message{Kind: protocol.Update, Data: u}); err != nil {
+					failed <- err
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := w.rooms.Close(ctx); err == nil {
+			t.Error("Close = nil although the store hangs")
+		}
+		if err := <-failed; reason(err) != protocol.Draining {
+			t.Errorf("blocked Handle = %v, want Draining", err)
+		}
+		close(free)
+		if err := w.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestFullQueueIsBackpressure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := persistence.NewMemory(persistence.Options{QueueBytes: 3000})
+		w := startOn(t, store, room.Options{})
+		defer w.stop()
+		store.SetFaults(slowly(100 * time.Millisecond))
+		a, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
+		settle(a, b)
+		for range 50 {
+			a.typed(strings.Repeat("x", 1000))
+			settle(a, b)
+		}
+		a.send(protocol.SaveMarker, []byte("all"))
+		time.Sleep(20 * time.Second)
+		settle(a, b)
+		if got, want := a.saved, []string{"all"}; !slices.Equal(got, want) {
+			t.Errorf("markers %q, want %q", got, want)
+		}
+		stored, err := store.Load(t.Context(), "r")
+		if err != nil || stored.Pos.Seq != 50 {
+			t.Errorf("store is at %v, %v, want seq 50", stored.Pos, err)
+		}
+		if got := w.log.count("read-only"); got != 0 {
+			t.Errorf("room was read-only %d times because of a full queue, want 0", got)
+		}
+	})
+}
+
+// flaky is a store that refuses some appends with an error that may pass.
+type flaky struct {
+	*persistence.Memory
+	mu    sync.Mutex
+	fails int
+}
+
+func (f *flaky) Append(recs []persistence.Record, done func(error)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fails > 0 {
+		f.fails--
+		return errors.New("try later")
+	}
+	return f.Memory.Append(recs, done)
+}
+
+func TestRefusedAppendsAreOfferedAgainInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &flaky{Memory: persistence.NewMemory(persistence.Options{})}
+		w := &world{t: t, store: store.Memory, log: &events{}}
+		w.rooms = room.NewRegistry(room.Options{Store: store, Events: w.log.hook(room.Events{})})
+		defer w.stop()
+		a := w.join("r", &client{}, peer(0))
+		a.typed("1")
+		settle(a)
+		store.mu.Lock()
+		store.fails = 3
+		store.mu.Unlock()
+		a.typed("2")
+		a.send(protocol.SaveMarker, []byte("2"))
+		settle(a)
+		if len(a.saved) != 0 {
+			t.Errorf("markers %q came back for a refused append", a.saved)
+		}
+		a.typed("3") // refused: the room is read-only
+		time.Sleep(5 * time.Second)
+		settle(a)
+		a.send(protocol.SaveMarker, []byte("3"))
+		settle(a)
+		if got, want := a.saved, []string{"2", "3"}; !slices.Equal(got, want) {
+			t.Errorf("markers %q, want %q", got, want)
+		}
+		stored, err := store.Load(t.Context(), "r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, rec := range stored.Tail {
+			if rec.Pos.Seq != uint64(i+1) {
+				t.Errorf("update %d of the store has position %v", i, rec.Pos)
+			}
+		}
+		if got, want := w.serverText("r"), "321"; got != want || len(stored.Tail) != 3 {
+			t.Errorf("room has %q and the store %d updates, want %q and 3", got, len(stored.Tail), want)
+		}
+	})
+}
+
+// chain returns n updates of one author, each building on the one before, and
+// the whole.
+func chain(t *testing.T, n int) (updates [][]byte, whole *crdt.Doc) {
+	whole = crdt.New(crdt.Options{})
+	for i := range n {
+		u, err := whole.Edit(insert(i, string(rune('a'+i))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		updates = append(updates, u)
+	}
+	return updates, whole
+}
+
+func TestPendingUpdateIsHeldUntilItFits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
+		settle(a, b)
+		time.Sleep(2 * time.Second)
+		updates, _ := chain(t, 3)
+		a.kinds()
+		b.kinds()
+		a.send(protocol.Update, updates[2])
+		a.send(protocol.SaveMarker, []byte("m"))
+		synctest.Wait()
+		if got := w.status("r").Pos; got != (persistence.Position{}) {
+			t.Errorf("a pending update got the position %v, want none", got)
+		}
+		frames := a.out.Take(nil)
+		if len(frames) != 1 || !bytes.HasPrefix(frames[0], []byte{0, 0}) {
+			t.Errorf("sender gets %x, want to be asked with a SyncStep1", frames)
+		}
+		settle(b)
+		if got := b.kinds(); got != nil {
+			t.Errorf("others get %v of a pending update, want nothing", got)
+		}
+		late := w.join("r", &client{}, peer(0))
+		settle(late)
+		if got := late.doc.AppendDiff(nil, nil, crdt.V1); !bytes.Equal(got, []byte{0, 0}) {
+			t.Errorf("a joiner gets the pending bytes %x", got)
+		}
+		b.send(protocol.Update, updates[1])
+		b.send(protocol.Update, updates[0])
+		settle(b, late)
+		if got := w.serverText("r"); got != "abc" {
+			t.Errorf("room has %q when everything is there, want abc", got)
+		}
+		a.read()
+		if got, want := a.saved, []string{"m"}; !slices.Equal(got, want) {
+			t.Errorf("markers %q, want %q", got, want)
+		}
+	})
+}
+
+func TestPendingUpdateExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
+		settle(a, b)
+		updates, whole := chain(t, 3)
+		a.deaf = true // it never answers a question
+		a.send(protocol.Update, updates[2])
+		a.send(protocol.SaveMarker, []byte("m"))
+		time.Sleep(25 * time.Second)
+		a.out.Take(nil)
+		a.out.Take(nil)
+		time.Sleep(10 * time.Second)
+		if got := w.log.count("pending lost"); got != 1 {
+			t.Errorf("%d pending updates were given up after 35 s, want 1", got)
+		}
+		b.send(protocol.Update, updates[0])
+		b.send(protocol.Update, updates[1])
+		settle(b)
+		if got := w.serverText("r"); got != "ab" {
+			t.Errorf("room has %q, want ab: the pending update was given up", got)
+		}
+		// The author is asked again when the room has learned more, and its answer
+		// sets everything right.
+		a.deaf, a.doc = false, whole
+		time.Sleep(5 * time.Second)
+		settle(a, b)
+		if got := w.serverText("r"); got != "abc" {
+			t.Errorf("room has %q after the author answered, want abc", got)
+		}
+		if got, want := a.saved, []string{"m"}; !slices.Equal(got, want) {
+			t.Errorf("markers %q, want %q", got, want)
+		}
+	})
+}
+
+func TestPendingFloodIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a, flood := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
+		settle(a, flood)
+		updates, _ := chain(t, 20)
+		before := heap()
+		asked := 0
+		for i := range 20_000 {
+			flood.send(protocol.Update, bytes.Clone(updates[1+i%19]))
+			if i%100 == 0 {
+				synctest.Wait()
+				for _, f := range flood.out.Take(nil) {
+					if bytes.HasPrefix(f, []byte{0, 0}) {
+						asked++
+					}
+				}
+			}
+		}
+		synctest.Wait()
+		if grown := heap() - before; grown > 2<<20 {
+			t.Errorf("20,000 pending updates cost %d bytes, want at most 2 MiB", grown)
+		}
+		if asked > 2 {
+			t.Errorf("the flood was answered with %d questions at one moment, want at most 1 a second", asked)
+		}
+		a.typed("fine")
+		settle(a)
+		if got := w.serverText("r"); got != "fine" {
+			t.Errorf("room has %q, want %q", got, "fine")
+		}
+	})
+}
+
+func TestFutureDeletionDoesNotHitLaterText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		a := w.join("r", &client{doc: crdt.New(crdt.Options{ClientID: 7})}, peer(0))
+		evil := w.join("r", &client{}, peer(0))
+		settle(a, evil)
+		// delete set: 1 client, id 7, 1 range, clock 0, length 100
+		evil.send(protocol.Update, []byte{0, 1, 7, 1, 0, 100})
+		settle(a)
+		for range 100 {
+			a.typed("x")
+			settle(a)
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
+		settle(a)
+		if got := len(w.serverText("r")); got != 100 {
+			t.Errorf("room has %d of 100 characters typed after a deletion of the future", got)
+		}
+		if got := len(a.text()); got != 100 {
+			t.Errorf("author has %d of its 100 characters", got)
+		}
+		w = startOn(t, w.kill(), room.Options{})
+		defer w.stop()
+		if got := len(w.serverText("r")); got != 100 {
+			t.Errorf("after a restart the room has %d of 100 characters", got)
+		}
+	})
+}
+
+func TestClientWithItsOwnHoleSyncsTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a := w.join("r", &client{}, peer(0))
+		updates, _ := chain(t, 3)
+		holed := &client{doc: crdt.New(crdt.Options{}), t: t}
+		if _, err := holed.doc.Apply(updates[2], crdt.V1); err != nil { // pending for ever in its document
+			t.Fatal(err)
+		}
+		holed.offline(insert(0, "mine"))
+		w.join("r", holed, peer(0))
+		for range 200 {
+			settle(a, holed)
+			time.Sleep(time.Second)
+			holed.send(protocol.QueryAwareness, nil)
+		}
+		if got := a.text(); got != "mine" {
+			t.Errorf("others have %q of a client with a hole, want %q", got, "mine")
+		}
+		questions := 0
+		for _, m := range holed.inbox {
+			if m.Kind == protocol.SyncStep1 {
+				questions++
+			}
+		}
+		if questions > 10 {
+			t.Errorf("a client with a hole was asked %d times in 200 s, want seldom", questions)
+		}
+		holed.send(protocol.SaveMarker, []byte("m"))
+		settle(a, holed)
+		if len(holed.saved) != 0 {
+			t.Error("marker came back although a part of the client's document is not stored")
+		}
+		a.send(protocol.Update, updates[0])
+		a.send(protocol.Update, updates[1])
+		time.Sleep(3 * time.Minute)
+		settle(a, holed)
+		if got := w.serverText("r"); !strings.Contains(got, "abc") || !strings.Contains(got, "mine") {
+			t.Errorf("room has %q when the hole is filled, want abc and mine", got)
+		}
+		if got, want := holed.saved, []string{"m"}; !slices.Equal(got, want) {
+			t.Errorf("markers %q, want %q", got, want)
+		}
+	})
+}
