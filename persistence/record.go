@@ -178,7 +178,7 @@ func (s seal) decodeBatchHead(b []byte) (batchInfo, error) {
 	if len(b) < batchHead {
 		return batchInfo{}, errShort
 	}
-	if b[0] != 'W' || b[1] != 'B' || b[2] != batchVersion {
+	if b[0] != 'W' || b[1] != 'B' || b[2] != batchVersion || b[3] != 0 {
 		return batchInfo{}, errLayout
 	}
 	if _, err := s.check(b[:batchHead]); err != nil {
