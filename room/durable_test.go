@@ -93,7 +93,7 @@ func TestManyMarkersWithoutReading(t *testing.T) {
 		settle(a)
 		a.deaf = true
 		for i := range 10_000 {
-			a.send(protocol.SaveMarker, []byte(fmt.Sprint(i)))
+			a.send(protocol.SaveMarker, fmt.Append(nil, i))
 		}
 		synctest.Wait()
 		if got := a.out.Size(); got > 1000 {
@@ -421,6 +421,83 @@ func TestRefusedAppendsAreOfferedAgainInOrder(t *testing.T) {
 			t.Errorf("room has %q and the store %d updates, want %q and 3", got, len(stored.Tail), want)
 		}
 	})
+}
+
+func TestSnapshotMakesRefusedUpdatesDurable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &flaky{Memory: persistence.NewMemory(persistence.Options{})}
+		w := &world{t: t, store: store.Memory, log: &events{}}
+		w.rooms = room.NewRegistry(room.Options{Store: store, Events: w.log.hook(room.Events{})})
+		defer w.stop()
+		a := w.join("r", &client{}, peer(0))
+		settle(a)
+		store.mu.Lock()
+		store.fails = 1 << 30
+		store.mu.Unlock()
+		a.typed("x")
+		a.send(protocol.SaveMarker, []byte("m"))
+		settle(a)
+		time.Sleep(29 * time.Second)
+		settle(a)
+		if len(a.saved) != 0 {
+			t.Errorf("markers %q came back before anything was stored", a.saved)
+		}
+		time.Sleep(2 * time.Second) // the room is saved every 30 s
+		settle(a)
+		stored, err := store.Load(t.Context(), "r")
+		if err != nil || stored.Snapshot.Pos.Seq != 1 {
+			t.Fatalf("snapshot is at %v, %v, want seq 1", stored.Snapshot.Pos, err)
+		}
+		if got, want := a.saved, []string{"m"}; !slices.Equal(got, want) {
+			t.Errorf("markers %q came back after the snapshot, want %q", got, want)
+		}
+	})
+}
+
+// TestReplayOfATailInAnyOrder opens rooms whose log holds updates in another
+// order than they build on each other, and with a hole: the part behind the hole
+// was never acknowledged.
+func TestReplayOfATailInAnyOrder(t *testing.T) {
+	tests := []struct {
+		label string
+		order []int
+		want  string
+		left  int
+	}{
+		{"in order", []int{0, 1, 2, 3}, "abcd", 0},
+		{"backwards", []int{3, 2, 1, 0}, "abcd", 0},
+		{"hole", []int{0, 1, 3}, "ab", 1},
+		{"nothing fits", []int{2, 3}, "", 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.label, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				updates, whole := chain(t, 4)
+				store := persistence.NewMemory(persistence.Options{})
+				var recs []persistence.Record
+				for i, n := range tt.order {
+					recs = append(recs, persistence.Record{Room: "r", Pos: persistence.Position{Epoch: 1, Seq: uint64(i + 1)}, Update: updates[n]})
+				}
+				if err := store.Append(recs, nil); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				w := startOn(t, store, room.Options{})
+				defer w.stop()
+				if got := w.serverText("r"); got != tt.want {
+					t.Errorf("room opens with %q, want %q", got, tt.want)
+				}
+				if got := w.log.count("leftover"); got != tt.left {
+					t.Errorf("%d leftovers were reported, want %d", got, tt.left)
+				}
+				a := w.join("r", &client{doc: whole}, peer(0))
+				settle(a)
+				if got := w.serverText("r"); got != "abcd" {
+					t.Errorf("room has %q when the author is back, want abcd", got)
+				}
+			})
+		})
+	}
 }
 
 // chain returns n updates of one author, each building on the one before, and

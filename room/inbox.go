@@ -20,6 +20,9 @@ type letter struct {
 // work that even an empty one makes.
 const letterCost = 256 // bytes
 
+// maxSpare is the longest list of letters whose memory is kept between turns.
+const maxSpare = 16
+
 // put hands a letter to the room. It blocks while the letters that wait weigh
 // more than Options.InboxBytes together; a letter heavier than that waits until
 // it is alone.
@@ -116,13 +119,18 @@ func (r *room) wake() {
 	}
 }
 
-// take returns all calls and, if letters are wanted, all letters that wait.
+// take returns all calls and, if letters are wanted, all letters that wait. The
+// letters are valid until the next take: their memory takes turns with that of
+// the inbox.
 func (r *room) take(letters bool) (calls []call, taken []letter) {
+	if cap(r.spare) > maxSpare {
+		r.spare = nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	calls, r.calls = r.calls, nil
-	if letters {
-		taken, r.letters = r.letters, nil
+	if letters && len(r.letters) > 0 {
+		taken, r.letters, r.spare = r.letters, r.spare[:0], r.letters
 	}
 	return calls, taken
 }
@@ -149,6 +157,7 @@ func (r *room) handle(letters []letter) {
 		r.read(l.session, l.msg)
 	}
 	r.current = letter{}
+	clear(letters)
 	if weight > 0 {
 		r.space.Release(weight)
 	}

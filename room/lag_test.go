@@ -152,14 +152,14 @@ func TestSlowLinkHasTimeForALargeDocument(t *testing.T) {
 		w := start(t, room.Options{})
 		defer w.stop()
 		a := w.join("r", &client{}, peer(0))
-		for range 8 {
+		for range 3 {
 			a.typed(strings.Repeat("x", 1<<20))
 		}
 		settle(a)
 		b := w.join("r", &client{}, peer(64<<10))
 		synctest.Wait()
-		b.out.Take(nil) // its writer is busy with 8 MiB for
-		for range 200 { // seconds
+		b.out.Take(nil) // its writer is busy with 3 MiB for
+		for range 100 { // seconds
 			time.Sleep(time.Second)
 			a.announce(7, uint64(time.Now().UnixMilli()%(1<<31)), `"typing"`)
 			a.typed("y")
@@ -167,12 +167,12 @@ func TestSlowLinkHasTimeForALargeDocument(t *testing.T) {
 		}
 		select {
 		case <-b.session.Done():
-			t.Errorf("peer that takes 200 s for 8 MiB was ended: %v", b.session.Err())
+			t.Errorf("peer that takes 100 s for 3 MiB was ended: %v", b.session.Err())
 		default:
 		}
 		time.Sleep(2 * time.Minute)
 		if got := reason(b.session.Err()); got != protocol.TooSlow {
-			t.Errorf("Err() after 320 s = %v, want TooSlow", b.session.Err())
+			t.Errorf("Err() after 220 s = %v, want TooSlow", b.session.Err())
 		}
 	})
 }
@@ -244,6 +244,62 @@ func TestPresenceOfALaggingPeerIsTheLatest(t *testing.T) {
 		}
 		if got := len(b.kinds()); got > 10 {
 			t.Errorf("300 moves arrive in %d messages, want what fitted and one more", got)
+		}
+	})
+}
+
+func TestPresenceOfACrowdIsCoalesced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		var clients []*client
+		for range 60 {
+			clients = append(clients, w.join("r", &client{}, peer(0)))
+		}
+		settle(clients...)
+		watcher := clients[59]
+		watcher.kinds()
+		for clock := range uint64(10) {
+			for i, c := range clients[:50] {
+				c.announce(uint64(i+1), clock+1, `"x"`)
+				if clock > 0 {
+					c.announce(uint64(i+1), clock+1, `"y"`)
+				}
+			}
+		}
+		settle(clients...)
+		time.Sleep(10 * time.Millisecond)
+		settle(clients...)
+		if got := len(watcher.kinds()); got != 1 {
+			t.Errorf("950 changes of 50 people within 10 ms arrive as %d messages, want 1", got)
+		}
+		if got := len(watcher.people); got != 50 {
+			t.Errorf("watcher sees %d people, want 50", got)
+		}
+	})
+}
+
+func TestRenewalsAreRelayedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
+		a.announce(7, 1, `"a"`)
+		b.announce(8, 1, `"b"`)
+		settle(a, b)
+		for clock := uint64(2); clock < 20; clock++ { // as awareness.js does
+			time.Sleep(15 * time.Second)
+			a.kinds()
+			a.announce(7, clock, `"a"`)
+			b.announce(8, clock, `"b"`)
+			time.Sleep(3 * time.Second)
+			settle(a, b)
+			if got, want := a.people[8], (person{clock, `"b"`}); got != want {
+				t.Fatalf("3 s after the renewal a sees %v, want %v", got, want)
+			}
+			if got := len(a.kinds()); got > 2 {
+				t.Errorf("two renewals arrive as %d messages, want one and at most a keep-alive", got)
+			}
 		}
 	})
 }

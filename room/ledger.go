@@ -19,6 +19,7 @@ type ledger struct {
 	entries []*entry
 	bytes   int
 	durable persistence.Position // everything until here is confirmed
+	heard   time.Time            // when the store confirmed something last
 	failure error                // why the room is read-only; nil: it is not
 	since   time.Time            // since when it is
 	retryAt time.Time            // when refused entries are handed over again; zero: there are none
@@ -51,13 +52,13 @@ const (
 // empty reports whether everything is confirmed.
 func (l *ledger) empty() bool { return len(l.entries) == 0 }
 
-// stallsAt returns when the oldest entry will have waited for too long; zero when
-// nothing waits or the room is read-only already.
+// stallsAt returns when the oldest entry will have waited for too long without
+// any progress; zero when nothing waits or the room is read-only already.
 func (l *ledger) stallsAt(after time.Duration) time.Time {
 	if len(l.entries) == 0 || l.failure != nil {
 		return time.Time{}
 	}
-	return l.entries[0].at.Add(after)
+	return later(l.entries[0].at, l.heard).Add(after)
 }
 
 // mayRead reports whether the room takes letters.
@@ -133,7 +134,7 @@ func (r *room) answered(e *entry, err error) {
 	e.state = confirmed
 	r.o.Events.Committed(r.name, len(e.records), r.now.Sub(e.at))
 	e.records = nil
-	l.backoff = 0
+	l.heard, l.backoff = r.now, 0
 	if !l.retryAt.IsZero() { // there is space again
 		l.retryAt = r.now
 	}

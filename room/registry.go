@@ -149,9 +149,11 @@ func (g *Registry) Close(ctx context.Context) error {
 			}
 		})
 	}
-	stop := context.AfterFunc(ctx, func() {
-		g.abort(fmt.Errorf("close rooms: %w", context.Cause(ctx)))
-	})
+	giveUp := func() { g.abort(fmt.Errorf("close rooms: %w", context.Cause(ctx))) }
+	if ctx.Err() != nil {
+		giveUp()
+	}
+	stop := context.AfterFunc(ctx, giveUp)
 	defer stop()
 	g.wg.Wait()
 	return context.Cause(g.ctx)

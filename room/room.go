@@ -73,7 +73,8 @@ type room struct {
 	sessions map[presence.ConnID]*Session
 	lagging  int // of them
 	out      outgoing
-	current  letter // being handled, for the report of a panic
+	spare    []letter // the letters of the last turn, for their memory
+	current  letter   // being handled, for the report of a panic
 	ledger   ledger
 	marks    marks
 	waiting  []*Session // sessions with pending updates
