@@ -77,9 +77,16 @@ func (l Limits) forState() Limits {
 // limitsOf returns the budgets of the functions that know updates by their
 // bytes alone: those of a state, with structs in proportion to its length.
 func limitsOf(update []byte) Limits {
-	l := Limits{Depth: maxDepth, Types: maxDepth}.withDefaults().forState()
-	l.Structs = defaultStructs + 8*len(update)
-	return l
+	return Limits{
+		Bytes:   defaultBytes * trustedFactor,
+		Structs: defaultStructs + 8*len(update),
+		Clients: defaultClients * trustedFactor,
+		Roots:   defaultRoots * trustedFactor,
+		Deletes: defaultDeletes * trustedFactor,
+		Steps:   defaultSteps * trustedFactor,
+		Depth:   maxDepth,
+		Types:   maxDepth,
+	}
 }
 
 // ownLimits are for updates that this package encoded itself: nothing that

@@ -1,10 +1,5 @@
 package crdt
 
-import (
-	"cmp"
-	"slices"
-)
-
 // MergeUpdates returns one update that has the effect of all. It works on
 // bytes alone, without a document: what depends on each other may be missing,
 // gaps are kept as such, and runs are joined less than in a document. The
@@ -18,26 +13,15 @@ func mergeUpdates(v Version, limits func([]byte) Limits, updates [][]byte) ([]by
 		var m message
 		return updates[0], m.decode(updates[0], v, limits(updates[0]))
 	}
-	msgs := make([]message, len(updates))
-	for i, u := range updates {
-		if err := msgs[i].decode(u, v, limits(u)); err != nil {
-			return nil, err
-		}
+	in := mergeInput{updates: updates}
+	if err := in.decode(v, limits); err != nil {
+		return nil, err
 	}
-	g := merger{w: newWriter(v)}
-	for i := range msgs {
-		if c := (&mergeCursor{m: &msgs[i]}); c.settle() {
-			g.cursors = append(g.cursors, c)
-		}
-	}
+	w := newWriter(v)
+	g := merger{in: &in, out: sectionWriter{w: w}}
 	g.run()
-	g.out.write(g.w)
-	var sets [][]rawDeletion
-	for i := range msgs {
-		sets = append(sets, msgs[i].rawDeletes())
-	}
-	g.w.deletions(mergeDeletions(sets...))
-	return g.w.finish(nil), nil
+	w.deletions(joinDeletions(in.rawDeletes()))
+	return w.finish(nil), nil
 }
 
 // DiffUpdate returns the part of an update that since does not know, and all
@@ -52,14 +36,14 @@ func ConvertUpdate(update []byte, from, to Version) ([]byte, error) {
 	if err := m.decode(update, from, limitsOf(update)); err != nil {
 		return nil, err
 	}
-	var out lazyBlocks
+	w := newWriter(to)
+	out := sectionWriter{w: w}
 	for _, s := range m.sections {
 		for i := range m.blocks[s.first : s.first+s.n] {
-			out.add(&m, m.clients[s.client], m.blocks[int(s.first)+i], 0)
+			out.block(&m, m.clients[s.client], &m.blocks[int(s.first)+i], 0)
 		}
 	}
-	w := newWriter(to)
-	out.write(w)
+	out.close()
 	w.deletions(m.rawDeletes())
 	return w.finish(nil), nil
 }
@@ -101,24 +85,25 @@ func diffUpdate(update []byte, since StateVector, from, to Version, lim Limits) 
 	if err := m.decode(update, from, lim); err != nil {
 		return nil, err
 	}
-	var out lazyBlocks
+	w := newWriter(to)
+	out := sectionWriter{w: w}
 	for _, s := range m.sections {
 		client := m.clients[s.client]
 		known := uint32(min(since.Next(client), maxClock))
 		started := false
-		for _, b := range m.blocks[s.first : s.first+s.n] {
+		for i := range m.blocks[s.first : s.first+s.n] {
+			b := &m.blocks[int(s.first)+i]
 			switch {
 			case started:
-				out.add(&m, client, b, 0)
+				out.block(&m, client, b, 0)
 			case b.kind == kindSkip || b.end() <= known: // the first one written is no gap
 			default:
 				started = true
-				out.add(&m, client, b, max(known, b.clock)-b.clock)
+				out.block(&m, client, b, max(known, b.clock)-b.clock)
 			}
 		}
 	}
-	w := newWriter(to)
-	out.write(w)
+	out.close()
 	w.deletions(m.rawDeletes())
 	return w.finish(nil), nil
 }
@@ -132,146 +117,65 @@ func (m *message) rawDeletes() []rawDeletion {
 	return out
 }
 
-// lazyBlocks collects blocks of several messages until their number is known.
-type lazyBlocks []lazyBlock
+// merger merges the blocks of several updates in the order in which yjs does
+// (yjs/src/utils/updates.js, mergeUpdatesV2).
+type merger struct {
+	in   *mergeInput
+	out  sectionWriter
+	curr mergeBlock // not yet written, once has
+	has  bool
+}
 
-type lazyBlock struct {
-	m      *message
+// mergeBlock is a block on its way out, without its first skip units.
+type mergeBlock struct {
+	update int32
 	client ClientID
 	b      block
 	skip   uint32
 }
 
-func (l *lazyBlocks) add(m *message, client ClientID, b block, skip uint32) {
-	*l = append(*l, lazyBlock{m, client, b, skip})
-}
-
-// write writes the blocks, one section for each run of one client.
-func (l lazyBlocks) write(w *writer) {
-	sections := uint64(0)
-	for i := range l {
-		if i == 0 || l[i].client != l[i-1].client {
-			sections++
-		}
-	}
-	w.uint(sections)
-	for len(l) > 0 {
-		n := 1
-		for n < len(l) && l[n].client == l[0].client {
-			n++
-		}
-		w.section(n, l[0].client, l[0].b.clock+l[0].skip)
-		for i := range l[:n] {
-			w.block(l[i].m, l[i].client, &l[i].b, l[i].skip)
-		}
-		l = l[n:]
-	}
-}
-
-// mergeCursor walks the blocks of one message, leaving out gaps.
-type mergeCursor struct {
-	m       *message
-	section int
-	i       int32
-}
-
-// settle steps over gaps and to the next section; false at the end.
-func (c *mergeCursor) settle() bool {
-	for c.section < len(c.m.sections) {
-		s := &c.m.sections[c.section]
-		for ; c.i < s.n; c.i++ {
-			if c.m.blocks[s.first+c.i].kind != kindSkip {
-				return true
-			}
-		}
-		c.section, c.i = c.section+1, 0
-	}
-	return false
-}
-
-func (c *mergeCursor) advance() bool {
-	c.i++
-	return c.settle()
-}
-
-func (c *mergeCursor) block() *block {
-	return &c.m.blocks[c.m.sections[c.section].first+c.i]
-}
-
-func (c *mergeCursor) client() ClientID {
-	return c.m.clients[c.m.sections[c.section].client]
-}
-
-// merger merges the blocks of several messages in the order in which yjs does
-// (yjs/src/utils/updates.js, mergeUpdatesV2).
-type merger struct {
-	cursors []*mergeCursor // by descending client, ascending clock of their block
-	out     lazyBlocks
-	w       *writer
-	curr    lazyBlock // not yet written, once has
-	has     bool
-}
-
-func compareCursors(a, b *mergeCursor) int {
-	if x, y := a.client(), b.client(); x != y {
-		return cmp.Compare(y, x)
-	}
-	return cmp.Compare(a.block().clock, b.block().clock)
-}
-
 func (g *merger) run() {
-	slices.SortStableFunc(g.cursors, compareCursors)
-	for len(g.cursors) > 0 {
-		if g.step(g.cursors[0]) {
-			g.reinsert()
-		} else {
-			g.cursors = g.cursors[1:]
-		}
+	order := g.in.ordered()
+	for c := order.next(false); c != nil; {
+		c = order.next(!g.step(c))
 	}
 	g.flush()
+	g.out.close()
 }
 
-// reinsert moves the first cursor, the only one that stepped, to its place:
-// before those that are equal, where a stable sort leaves it.
-func (g *merger) reinsert() {
-	c := g.cursors[0]
-	n, _ := slices.BinarySearchFunc(g.cursors[1:], c, compareCursors)
-	copy(g.cursors, g.cursors[1:1+n])
-	g.cursors[n] = c
-}
-
+// flush writes the current block.
 func (g *merger) flush() {
 	if g.has {
-		g.out = append(g.out, g.curr)
+		g.out.block(g.in.of(g.curr.update), g.curr.client, &g.curr.b, g.curr.skip)
 	}
 	g.has = false
 }
 
 // step takes what it can from the cursor that is first; false when that is at its end.
 func (g *merger) step(c *mergeCursor) bool {
-	client := c.client()
+	client := c.client
 	taken := true
 	if g.has {
 		stepped := false
-		for c.block().end() <= g.curr.b.end() && c.client() >= g.curr.client {
+		for g.in.at(c).end() <= g.curr.b.end() && c.client >= g.curr.client {
 			stepped = true
-			if !c.advance() {
+			if !g.in.advance(c) {
 				return false
 			}
 		}
-		if c.client() != client || stepped && c.block().clock > g.curr.b.end() {
+		if c.client != client || stepped && c.clock > g.curr.b.end() {
 			return true
 		}
 		taken = g.join(c)
 	} else {
 		g.take(c)
 	}
-	if taken && !c.advance() {
+	if taken && !g.in.advance(c) {
 		return false
 	}
-	for c.client() == client && c.block().clock == g.curr.b.end() {
+	for c.client == client && c.clock == g.curr.b.end() {
 		g.take(c)
-		if !c.advance() {
+		if !g.in.advance(c) {
 			return false
 		}
 	}
@@ -281,15 +185,15 @@ func (g *merger) step(c *mergeCursor) bool {
 // take makes the cursor's block the one to write next.
 func (g *merger) take(c *mergeCursor) {
 	g.flush()
-	g.curr, g.has = lazyBlock{m: c.m, client: c.client(), b: *c.block()}, true
+	g.curr, g.has = mergeBlock{update: c.update, client: c.client, b: *g.in.at(c)}, true
 }
 
 // join puts the cursor's block behind the current one: a gap between them
 // becomes a Skip, an overlap is cut off. It tells whether the block was taken.
 func (g *merger) join(c *mergeCursor) bool {
-	b := c.block()
+	b := g.in.at(c)
 	cur := &g.curr.b
-	if c.client() != g.curr.client {
+	if c.client != g.curr.client {
 		g.take(c)
 		return true
 	}
@@ -299,9 +203,8 @@ func (g *merger) join(c *mergeCursor) bool {
 			return false
 		}
 		gap := block{kind: kindSkip, clock: cur.end(), length: b.clock - cur.end(), origin: noID, ror: noID}
-		m := g.curr.m
 		g.flush()
-		g.curr, g.has = lazyBlock{m: m, client: c.client(), b: gap}, true
+		g.curr, g.has = mergeBlock{update: c.update, client: c.client, b: gap}, true
 		return false
 	}
 	skip := cur.end() - b.clock

@@ -177,22 +177,16 @@ func minimum(a, b StateVector) StateVector {
 
 // mergeDeletions returns the union of ranges, sorted by descending client and ascending clock.
 func mergeDeletions(sets ...[]rawDeletion) []rawDeletion {
-	all := slices.Concat(sets...)
-	slices.SortStableFunc(all, func(a, b rawDeletion) int {
-		switch {
-		case a.client > b.client:
-			return -1
-		case a.client < b.client:
-			return 1
-		case a.clock < b.clock:
-			return -1
-		case a.clock > b.clock:
-			return 1
-		}
-		return 0
-	})
-	var out []rawDeletion
-	for _, r := range all {
+	return joinDeletions(slices.Concat(sets...))
+}
+
+// joinDeletions is mergeDeletions in the memory of its argument.
+func joinDeletions(ds []rawDeletion) []rawDeletion {
+	if !slices.IsSortedFunc(ds, compareDeletions) {
+		slices.SortFunc(ds, compareDeletions)
+	}
+	out := ds[:0]
+	for _, r := range ds {
 		if n := len(out); n > 0 && out[n-1].client == r.client && out[n-1].clock+out[n-1].length >= r.clock {
 			out[n-1].length = max(out[n-1].length, r.clock+r.length-out[n-1].clock)
 		} else {
