@@ -44,6 +44,26 @@ func BenchmarkMergeUpdates(b *testing.B) {
 	}
 }
 
+// BenchmarkMergeUpdatesTied merges a log with one range that another update
+// has as an item, for which the sorts of yjs are repeated.
+func BenchmarkMergeUpdatesTied(b *testing.B) {
+	for _, n := range []int{1 << 10, 8 << 10, 32 << 10} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var updates [][]byte
+			for i := range n {
+				updates = append(updates, append(appendSection([]byte{1}, 7, uint64(i), []piece{{4, 1}}), 0))
+			}
+			updates = append(updates, append(appendSection([]byte{1}, 7, uint64(n)/2, []piece{{0, 1}}), 0))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := crdt.MergeUpdates(crdt.V1, updates...); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkDiffUpdate cuts the first half of each author's clocks off a whole state.
 func BenchmarkDiffUpdate(b *testing.B) {
 	eachStream(b, func(b *testing.B, s *crdttest.Stream) {

@@ -1,11 +1,13 @@
 package crdt_test
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
 	"weft/crdt"
+	"weft/crdt/crdttest"
 	"weft/crdt/lib0"
 )
 
@@ -41,6 +43,64 @@ func appendSection(dst []byte, client, clock uint64, pieces []piece) []byte {
 		clock += p.length
 	}
 	return dst
+}
+
+// randomUpdate draws an update with structs of some of the clients, cut
+// anyhow: what is an item in one update may be collected in the next.
+func randomUpdate(r *rand.Rand, clients, clocks, most int) []byte {
+	ids := r.Perm(clients)[:1+r.IntN(min(clients, 3))]
+	if r.IntN(10) > 0 {
+		slices.Sort(ids)
+		slices.Reverse(ids)
+	}
+	u := lib0.AppendUint(nil, uint64(len(ids)))
+	for _, id := range ids {
+		pieces := make([]piece, 1+r.IntN(most))
+		for i := range pieces {
+			pieces[i] = piece{[]byte{0, 4, 4, 1, 10}[r.IntN(5)], 1 + r.Uint64N(4)}
+		}
+		u = appendSection(u, uint64(id), r.Uint64N(uint64(clocks)), pieces)
+	}
+	u = lib0.AppendUint(u, 1) // deletions of one client
+	u = lib0.AppendUint(lib0.AppendUint(u, uint64(ids[0])), 1)
+	return lib0.AppendUint(lib0.AppendUint(u, r.Uint64N(uint64(clocks))), 1+r.Uint64N(9))
+}
+
+// TestMergeUpdatesLikeYjs merges updates that no session would make: of many,
+// or few, overlapping and contradicting, in lists both shorter and longer than
+// those that V8 sorts as one run.
+func TestMergeUpdatesLikeYjs(t *testing.T) {
+	judge := crdttest.NewJudge(t)
+	r := rand.New(rand.NewPCG(crdttest.Seed(t, 1), 2))
+	for i := range 200 {
+		n := 2 + r.IntN([]int{4, 30, 100, 400}[i%4])
+		clients, clocks, most := 1+r.IntN(4), 1+r.IntN(60), 1+r.IntN(6)
+		var v1, v2 [][]byte
+		for range n {
+			u := randomUpdate(r, clients, clocks, most)
+			converted, err := crdt.ConvertUpdate(u, crdt.V1, crdt.V2)
+			if err != nil {
+				t.Fatalf("ConvertUpdate(%x) = %v", u, err)
+			}
+			v1, v2 = append(v1, u), append(v2, converted)
+		}
+		for v, updates := range [][][]byte{crdt.V1: v1, crdt.V2: v2} {
+			if updates == nil {
+				continue
+			}
+			want, err := judge.Merge(v, updates...)
+			if err != nil {
+				t.Fatalf("case %d: yjs: %v", i, err)
+			}
+			got, err := crdt.MergeUpdates(crdt.Version(v), updates...)
+			if err != nil {
+				t.Fatalf("case %d: MergeUpdates = %v", i, err)
+			}
+			if diff := crdttest.DiffBytes(want, got); diff != "" {
+				t.Fatalf("case %d: MergeUpdates(v%d, %d updates of %d clients): %s", i, v, n, clients, diff)
+			}
+		}
+	}
 }
 
 func TestMergeUpdatesFew(t *testing.T) {

@@ -15,10 +15,44 @@ type cursorOrder interface {
 
 // ordered returns the order that yields what yjs' sorts do.
 func (in *mergeInput) ordered() cursorOrder {
+	if in.mixedTies() {
+		return newSortedOrder(in.cursors)
+	}
 	if !slices.IsSortedFunc(in.cursors, compareCursors) {
 		slices.SortFunc(in.cursors, compareCursors)
 	}
 	return &clockOrder{sorted: in.cursors}
+}
+
+// mixedTies tells whether one update has a collected range and another one an
+// item where the range starts: what yjs compares these as depends on which of
+// them it names first (yjs/src/utils/updates.js, mergeUpdatesV2, v13.6).
+func (in *mergeInput) mixedTies() bool {
+	place := func(client int32, b *block) uint64 { return uint64(client)<<32 | uint64(b.clock) }
+	var collected []uint64
+	for _, s := range in.sections {
+		for i := range in.blocks[s.first : s.first+s.n] {
+			if b := &in.blocks[int(s.first)+i]; b.kind == kindGC {
+				collected = append(collected, place(s.client, b))
+			}
+		}
+	}
+	if len(collected) == 0 {
+		return false
+	}
+	slices.Sort(collected)
+	for _, s := range in.sections {
+		for i := range in.blocks[s.first : s.first+s.n] {
+			b := &in.blocks[int(s.first)+i]
+			if b.kind == kindGC || b.kind == kindSkip {
+				continue
+			}
+			if _, ok := slices.BinarySearch(collected, place(s.client, b)); ok {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // compareCursors orders by descending client, ascending clock and then order.
@@ -108,4 +142,44 @@ func (o *clockOrder) pop() mergeCursor {
 		o.heap[i] = c
 	}
 	return top
+}
+
+// sortedOrder is the order with mixed ties: the sorts of yjs one by one.
+type sortedOrder struct {
+	sort  *timsort[*mergeCursor]
+	given bool // the first one was given out
+}
+
+func newSortedOrder(cursors []mergeCursor) *sortedOrder {
+	list := make([]*mergeCursor, len(cursors))
+	for i := range cursors {
+		list[i] = &cursors[i]
+	}
+	return &sortedOrder{sort: newTimsort(list, compareLikeYjs)}
+}
+
+// compareLikeYjs puts an item before a collected range at its clock, and that before the item.
+func compareLikeYjs(a, b *mergeCursor) int {
+	switch {
+	case a.client != b.client:
+		return cmp.Compare(b.client, a.client)
+	case a.clock != b.clock:
+		return cmp.Compare(a.clock, b.clock)
+	case a.collected != b.collected:
+		return -1
+	}
+	return 0
+}
+
+func (o *sortedOrder) next(ended bool) *mergeCursor {
+	switch {
+	case !o.given:
+		o.given = true
+	case ended:
+		o.sort.dropFirst()
+	default:
+		o.sort.changedFirst()
+	}
+	o.sort.sort()
+	return o.sort.first()
 }
