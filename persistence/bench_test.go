@@ -12,7 +12,6 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	"golang.org/x/sys/unix"
 
 	"weft/persistence"
 )
@@ -37,7 +36,7 @@ func syncTimes(b *testing.B, dir string, n int) []time.Duration {
 		if _, err := f.Write(make([]byte, 200)); err != nil {
 			b.Fatal(err)
 		}
-		if err := unix.Fdatasync(int(f.Fd())); err != nil {
+		if err := f.Sync(); err != nil {
 			b.Fatal(err)
 		}
 		out = append(out, time.Since(start))

@@ -13,6 +13,9 @@ import (
 // must come back.
 const stallRetry = 250 * time.Millisecond
 
+// closeTries is how often a store that is being closed tries again to write to a full disk.
+const closeTries = 4
+
 // trimKeys is how many batches at most are removed from the log together with one commit. Removing them costs no fsync of its
 // own then.
 const trimKeys = 64
@@ -50,6 +53,7 @@ func (s *Store) runCommitter() {
 // commitGroup makes the group durable and tells its owners, or fences the store.
 func (s *Store) commitGroup(g *group) {
 	var stalledAt time.Time
+	lastTries := closeTries
 	for {
 		err := s.fenced()
 		if err == nil {
@@ -77,8 +81,10 @@ func (s *Store) commitGroup(g *group) {
 			s.stall(err)
 		}
 		if s.stopped() {
-			s.giveUp(g, err)
-			return
+			if lastTries--; lastTries < 0 {
+				s.giveUp(g, err)
+				return
+			}
 		}
 		s.makeSpace()
 	}
@@ -91,12 +97,14 @@ func (s *Store) commit(g *group, maxSize int) (Commit, error) {
 	lsn := s.nextLSN()
 	key := binary.BigEndian.AppendUint64(nil, lsn)
 	first := s.logFirst
+	tx := 0
 	s.log.MaxSize = maxSize
 	err := guard(func() error {
-		return s.log.Update(func(tx *bolt.Tx) error {
-			batches, directories := tx.Bucket(bucketBatches), tx.Bucket(bucketDirectories)
+		return s.log.Update(func(btx *bolt.Tx) error {
+			tx = btx.ID()
+			batches, directories := btx.Bucket(bucketBatches), btx.Bucket(bucketDirectories)
 			batches.FillPercent, directories.FillPercent = 1, 1
-			s.value, s.runs = s.seal.appendBatch(s.value[:0], s.runs[:0], lsn, uint64(tx.ID()), g)
+			s.value, s.runs = s.seal.appendBatch(s.value[:0], s.runs[:0], lsn, uint64(tx), g)
 			s.dirValue = s.seal.appendDirectory(s.dirValue[:0], lsn, s.runs)
 			if err := batches.Put(key, s.value); err != nil {
 				return err
@@ -108,10 +116,13 @@ func (s *Store) commit(g *group, maxSize int) (Commit, error) {
 				return err
 			}
 			var err error
-			first, err = s.trimLog(tx, s.logFirst, s.safeFloor.Load())
+			first, err = s.trimLog(btx, s.logFirst, s.safeFloor.Load())
 			return err
 		})
 	})
+	if err == nil {
+		err = s.committed(tx)
+	}
 	if err != nil {
 		return Commit{}, err
 	}
@@ -130,6 +141,19 @@ func (s *Store) commit(g *group, maxSize int) (Commit, error) {
 		s.value = nil
 	}
 	return c, nil
+}
+
+// committed checks that the file shows transaction tx as its newest. It costs a microsecond, and finds a write that did nothing
+// although it reported success.
+func (s *Store) committed(tx int) error {
+	return guard(func() error {
+		return s.log.View(func(seen *bolt.Tx) error {
+			if seen.ID() != tx {
+				return fmt.Errorf("transaction %d was written, the file shows %d", tx, seen.ID())
+			}
+			return nil
+		})
+	})
 }
 
 func (s *Store) nextLSN() uint64 {

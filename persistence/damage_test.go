@@ -1,11 +1,11 @@
 package persistence_test
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -45,16 +45,37 @@ func fastDir(t testing.TB) string {
 	return dir
 }
 
-// content is what rooms must hold, as text.
-type content map[string]string
+// content is what rooms must hold.
+type content map[string]*roomContent
 
-func describe(st persistence.Stored) string {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%x %x %s", st.Snapshot.State, st.Snapshot.StateVector, st.Snapshot.Pos)
-	for _, r := range st.Tail {
-		fmt.Fprintf(&b, " %s=%x", r.Pos, r.Update)
+// roomContent is the history of a room. Damage to the newest commit of rooms.db may lead back to the snapshot before, and to the
+// records after it, which are the same document.
+type roomContent struct {
+	first, last uint64 // records of this life
+	updates     map[uint64]string
+	snaps       map[uint64]string
+}
+
+func snapText(s persistence.Snapshot) string { return fmt.Sprintf("%x %x", s.State, s.StateVector) }
+
+// holds tells what is wrong with st, if anything: from some snapshot on, every record must be there, and nothing else.
+func (c *roomContent) holds(st persistence.Stored) error {
+	at := c.first - 1
+	if st.Gen > 0 {
+		at = st.Snapshot.Pos.Seq
+		if text, ok := c.snaps[at]; !ok || text != snapText(st.Snapshot) {
+			return fmt.Errorf("snapshot at %s is none that was saved", st.Snapshot.Pos)
+		}
 	}
-	return b.String()
+	for _, r := range st.Tail {
+		if at++; r.Pos.Seq != at || string(r.Update) != c.updates[at] {
+			return fmt.Errorf("record %s where %d should be, or its bytes differ", r.Pos, at)
+		}
+	}
+	if at != c.last {
+		return fmt.Errorf("ends at %d, want %d", at, c.last)
+	}
+	return nil
 }
 
 func randomBytes(r *rand.Rand, n int) []byte {
@@ -70,16 +91,23 @@ func fillStore(t testing.TB, s *persistence.Store, r *rand.Rand) content {
 	t.Helper()
 	const rooms = 60
 	seqs := make(map[string]uint64)
+	all := make(content)
 	name := func(i int) string { return fmt.Sprintf("room-%02d", i) }
-	next := func(room string) persistence.Record {
-		seqs[room]++
-		return persistence.Record{Room: room, Pos: persistence.Position{Epoch: 1, Seq: seqs[room]}, Update: randomBytes(r, 1+r.IntN(400))}
+	room := func(name string) *roomContent {
+		if all[name] == nil {
+			all[name] = &roomContent{first: seqs[name] + 1, last: seqs[name], updates: make(map[uint64]string), snaps: make(map[uint64]string)}
+		}
+		return all[name]
 	}
 	for round := range 12 {
 		for range 15 {
 			var recs []persistence.Record
 			for range 1 + r.IntN(8) {
-				recs = append(recs, next(name(r.IntN(rooms))))
+				n := name(r.IntN(rooms))
+				c, update := room(n), randomBytes(r, 1+r.IntN(400))
+				seqs[n]++
+				c.last, c.updates[seqs[n]] = seqs[n], string(update)
+				recs = append(recs, persistence.Record{Room: n, Pos: persistence.Position{Epoch: 1, Seq: seqs[n]}, Update: update})
 			}
 			appendWait(t, s, recs...)
 		}
@@ -91,39 +119,35 @@ func fillStore(t testing.TB, s *persistence.Store, r *rand.Rand) content {
 			if i%9 == 0 {
 				size = 40_000 + r.IntN(60_000)
 			}
-			snap := persistence.Snapshot{
-				Pos:         persistence.Position{Epoch: 1, Seq: seqs[name(i)]},
-				State:       randomBytes(r, size),
-				StateVector: randomBytes(r, 20),
-			}
-			if err := s.Save(t.Context(), name(i), snap); err != nil {
-				t.Fatalf("Save(%s) = %v, want nil", name(i), err)
-			}
+			saveRoom(t, s, name(i), room(name(i)), randomBytes(r, size))
 		}
-		if gone := name(r.IntN(rooms)); round%3 == 1 && seqs[gone] > 0 {
-			if err := s.Delete(t.Context(), gone); err != nil && !errors.Is(err, persistence.ErrNotFound) {
+		if gone := name(r.IntN(rooms)); round%3 == 1 && all[gone] != nil {
+			if err := s.Delete(t.Context(), gone); err != nil {
 				t.Fatalf("Delete(%s) = %v, want nil", gone, err)
 			}
+			delete(all, gone)
 		}
 	}
-	return readAll(t, s)
-}
-
-func readAll(t testing.TB, s *persistence.Store) content {
-	t.Helper()
-	infos, err := s.Rooms(t.Context(), "", 0)
-	if err != nil {
-		t.Fatalf("Rooms() = %v, want nil", err)
-	}
-	all := make(content)
-	for _, i := range infos {
-		st, err := s.Load(t.Context(), i.Room)
+	for name, c := range all {
+		st, err := s.Load(t.Context(), name)
+		if err == nil {
+			err = c.holds(st)
+		}
 		if err != nil {
-			t.Fatalf("Load(%s) = %v, want nil", i.Room, err)
+			t.Fatalf("Load(%s) of a sound store: %v", name, err)
 		}
-		all[i.Room] = describe(st)
 	}
 	return all
+}
+
+// saveRoom saves a snapshot of all records of the room, and notes it.
+func saveRoom(t testing.TB, s *persistence.Store, name string, c *roomContent, state []byte) {
+	t.Helper()
+	snap := persistence.Snapshot{Pos: persistence.Position{Epoch: 1, Seq: c.last}, State: state, StateVector: []byte("sv of " + name)}
+	c.snaps[c.last] = snapText(snap)
+	if err := s.Save(t.Context(), name, snap); err != nil {
+		t.Fatalf("Save(%s) = %v, want nil", name, err)
+	}
 }
 
 func copyDir(t testing.TB, from, to string) {
@@ -267,7 +291,7 @@ func checkDamaged(t *testing.T, dir, what string, want content) damageSum {
 // compare loads every room and returns those that are named as damaged.
 func compare(t *testing.T, s *persistence.Store, what string, want content) (named []string) {
 	t.Helper()
-	for room, text := range want {
+	for room, c := range want {
 		st, err := s.Load(t.Context(), room)
 		if d, ok := errors.AsType[*persistence.DamageError](err); ok {
 			if d.Room != room {
@@ -276,46 +300,44 @@ func compare(t *testing.T, s *persistence.Store, what string, want content) (nam
 			named = append(named, room)
 			continue
 		}
-		if err != nil || describe(st) != text {
-			t.Errorf("%s: Load(%s) = %v, silently wrong: snapshot at %s, %d records to %s", what, room, err, st.Snapshot.Pos, len(st.Tail), st.Pos)
+		if err == nil {
+			err = c.holds(st)
+		}
+		if err != nil {
+			t.Errorf("%s: Load(%s) is silently wrong: %v", what, room, err)
 		}
 	}
 	return named
 }
 
-// useIntact appends to, saves and deletes rooms that are intact, and returns what there must be then. A page that only a write
-// comes across may refuse a Save, with a DamageError; everything else must work.
+// useIntact appends to and saves rooms that are intact, and returns what there must be then. A page that only a write comes across
+// may refuse a Save, with a DamageError; everything else must work.
 func useIntact(t *testing.T, s *persistence.Store, what string, want content, named []string) content {
 	t.Helper()
 	out := make(content)
 	i := 0
-	for room, text := range want {
-		out[room] = text
+	for room, c := range want {
+		c := &roomContent{first: c.first, last: c.last, updates: maps.Clone(c.updates), snaps: maps.Clone(c.snaps)}
+		out[room] = c
 		if slices.Contains(named, room) {
 			continue
 		}
-		st, err := s.Load(t.Context(), room)
-		if err != nil {
-			t.Errorf("%s: Load(%s) = %v, want nil", what, room, err)
-			continue
-		}
 		i++
-		if i%3 == 0 {
-			appendWait(t, s, persistence.Record{Room: room, Pos: persistence.Position{Epoch: 9, Seq: 1}, Update: []byte("more")})
-		}
-		if i%3 == 1 {
-			err = s.Save(t.Context(), room, persistence.Snapshot{Pos: st.Pos, State: []byte("saved"), StateVector: []byte("sv")})
+		switch i % 3 {
+		case 0:
+			c.last++
+			c.updates[c.last] = "more"
+			appendWait(t, s, persistence.Record{Room: room, Pos: persistence.Position{Epoch: 1, Seq: c.last}, Update: []byte("more")})
+		case 1:
+			snap := persistence.Snapshot{Pos: persistence.Position{Epoch: 1, Seq: c.last}, State: []byte("saved"), StateVector: []byte("sv")}
+			err := s.Save(t.Context(), room, snap)
 			if _, ok := errors.AsType[*persistence.DamageError](err); err != nil && !ok {
 				t.Errorf("%s: Save(%s) = %v, want nil or a DamageError", what, room, err)
 			}
-		}
-		if st, err = s.Load(t.Context(), room); err != nil {
-			if _, ok := errors.AsType[*persistence.DamageError](err); !ok {
-				t.Errorf("%s: Load(%s) after use = %v, want nil", what, room, err)
+			if err == nil {
+				c.snaps[c.last] = snapText(snap)
 			}
-			continue
 		}
-		out[room] = describe(st)
 	}
 	return out
 }

@@ -69,7 +69,7 @@ func (s seal) carveDirectory(b []byte) (lsn uint64, runs []roomRun, ok bool) {
 
 // parseDirectory reads a directory up to its seal and returns what is behind.
 func parseDirectory(b []byte) (lsn uint64, runs []roomRun, rest []byte, err error) {
-	if len(b) < directoryHead || b[0] != 'W' || b[1] != 'D' || b[2] != directoryVersion {
+	if len(b) < directoryHead || b[0] != 'W' || b[1] != 'D' || b[2] != directoryVersion || b[3] != 0 {
 		return 0, nil, nil, errLayout
 	}
 	lsn = binary.BigEndian.Uint64(b[4:])

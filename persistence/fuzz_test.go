@@ -68,9 +68,7 @@ func FuzzDirectory(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again := fuzzSeal.appendDirectory(nil, 7, runs)
-		again[3] = b[3] // not used
-		if again = fuzzSeal.stamp(again[:len(again)-4], 0); !bytes.Equal(again, b) {
+		if again := fuzzSeal.appendDirectory(nil, 7, runs); !bytes.Equal(again, b) {
 			t.Errorf("directory %x encodes as %x", b, again)
 		}
 		if lsn, _, ok := fuzzSeal.carveDirectory(b); !ok || lsn != 7 {

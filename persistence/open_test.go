@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,15 +43,15 @@ func TestNewer(t *testing.T) {
 			t.Fatal(err)
 		}
 		read := func() string {
-			var all string
+			var all strings.Builder
 			for _, n := range []string{roomsFile, logFile} {
 				b, err := os.ReadFile(filePath(dir, n))
 				if err != nil {
 					t.Fatal(err)
 				}
-				all += string(b)
+				all.Write(b)
 			}
-			return all
+			return all.String()
 		}
 		before := read()
 		if _, err := Open(dir, quiet); !errors.Is(err, ErrNewer) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"weft/persistence"
@@ -18,11 +19,11 @@ const plantedEnv = "WEFT_PERSISTENCE_PLANTED"
 type planted struct {
 	*persistence.Memory
 	bug string
-	n   *int
+	n   *atomic.Int64
 }
 
 func (p planted) Append(recs []persistence.Record, done func(error)) error {
-	*p.n++
+	n := p.n.Add(1)
 	switch {
 	case p.bug == "ack-before-commit" && done != nil:
 		err := p.Memory.Append(recs, nil)
@@ -30,7 +31,7 @@ func (p planted) Append(recs []persistence.Record, done func(error)) error {
 			go done(nil) // not at once: a test may hold it
 		}
 		return err
-	case p.bug == "drop-one-update" && *p.n%11 == 0:
+	case p.bug == "drop-one-update" && n%11 == 0:
 		recs = recs[:len(recs)-1]
 	case p.bug == "swap-two-updates" && len(recs) > 1:
 		recs = append([]persistence.Record(nil), recs...)
@@ -67,7 +68,7 @@ func TestPlanted(t *testing.T) {
 	}
 	wrap := func(t testing.TB, m *persistence.Memory) storetest.Store {
 		t.Cleanup(func() { m.Close() })
-		return planted{m, bug, new(int)}
+		return planted{m, bug, new(atomic.Int64)}
 	}
 	storetest.Run(t, storetest.Harness{
 		Open:  func(t testing.TB, o persistence.Options) storetest.Store { return wrap(t, persistence.NewMemory(o)) },

@@ -112,8 +112,12 @@ func (s *Store) makeSpace() {
 	}
 	t := time.NewTimer(stallRetry)
 	defer t.Stop()
+	stop := s.stop
+	if s.stopped() {
+		stop = nil // the last tries are apart too
+	}
 	select {
 	case <-t.C:
-	case <-s.stop:
+	case <-stop:
 	}
 }

@@ -202,7 +202,7 @@ func TestSyncError(t *testing.T) {
 	for _, when := range []int{7, 8, 40, 41} {
 		dir := t.TempDir()
 		openStore(t, dir, small).Close()
-		c := injectWriter(t, dir, 100000, fmt.Sprintf("fdatasync:error=EIO:when=%d", when))
+		c := injectWriter(t, dir, 2000, fmt.Sprintf("fdatasync:error=EIO:when=%d", when))
 		if len(c.errs) == 0 || !strings.Contains(c.errs[0], persistence.ErrFenced.Error()) || !strings.Contains(c.errs[0], "input/output error") {
 			t.Errorf("fdatasync %d fails: errors %q, want ErrFenced with the cause", when, c.errs)
 		}
