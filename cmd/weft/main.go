@@ -17,6 +17,7 @@ import (
 // cli is the command line; kong reads names, help and defaults from the tags.
 type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve documents (the default)."`
+	Inspect inspectCmd `cmd:"" help:"List, check, dump, export, import, compact or repair a data directory."`
 	Version versionCmd `cmd:"" help:"Print the version of this binary."`
 }
 
@@ -70,8 +71,8 @@ func run(args []string, std streams) (code int) {
 	}
 	if err := ctx.Run(); err != nil {
 		fmt.Fprintf(std.err, "weft: %v\n", err)
-		if errors.As(err, new(*usageError)) {
-			return exitUsage
+		if coder := kong.ExitCoder(nil); errors.As(err, &coder) {
+			return coder.ExitCode()
 		}
 		return exitFailed
 	}
@@ -82,6 +83,9 @@ func run(args []string, std streams) (code int) {
 type usageError struct{ message string }
 
 func (e *usageError) Error() string { return e.message }
+
+// ExitCode implements kong.ExitCoder.
+func (*usageError) ExitCode() int { return exitUsage }
 
 func usagef(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}
