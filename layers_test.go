@@ -32,6 +32,7 @@ var levels = map[string]int{
 	"persistence/storetest": 2,
 	"presence":              2,
 	"protocol":              2,
+	"crdt/wasm":             3, // the engine for JavaScript: a program of its own
 	"protocol/client":       3,
 	"room":                  3,
 	"cluster":               4,
