@@ -2,6 +2,7 @@ package persistence_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,12 +13,13 @@ import (
 // TestMemoryFaults tells a Memory to fail: a full disk holds the records back until it ends, any other error fences for good.
 func TestMemoryFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var resumed time.Duration
-		m := persistence.NewMemory(persistence.Options{Events: persistence.Events{Resumed: func(d time.Duration) { resumed = d }}})
+		var resumed atomic.Int64
+		m := persistence.NewMemory(persistence.Options{Events: persistence.Events{Resumed: func(d time.Duration) { resumed.Store(int64(d)) }}})
 		defer m.Close()
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		m.SetFaults(persistence.Faults{Commit: func(persistence.Commit) error {
-			if full {
+			if full.Load() {
 				return persistence.ErrDiskFull
 			}
 			return nil
@@ -34,9 +36,11 @@ func TestMemoryFaults(t *testing.T) {
 		if _, err := m.Load(t.Context(), "a"); !errors.Is(err, persistence.ErrNotFound) {
 			t.Errorf("Load(a) = %v, want ErrNotFound", err)
 		}
-		full = false
-		if err := <-done; err != nil || m.Health() != nil || resumed < time.Minute {
-			t.Errorf("with space again: done = %v, Health() = %v, stalled for %v", err, m.Health(), resumed)
+		full.Store(false)
+		err := <-done
+		synctest.Wait()
+		if stalled := time.Duration(resumed.Load()); err != nil || m.Health() != nil || stalled < time.Minute {
+			t.Errorf("with space again: done = %v, Health() = %v, stalled for %v", err, m.Health(), stalled)
 		}
 
 		cause := errors.New("fsync failed")
