@@ -250,9 +250,14 @@ func (m *message) settle(b *block, client int32, clock uint64, length uint64) er
 }
 
 // keepRun is the number of collected, deleted or missing structs in a row that
-// stay apart although they could be one. Nobody writes more of them, except to
-// make a few bytes stand for millions.
-const keepRun = 64
+// stay apart in any case although they could be one. In an update with more
+// than keepStructs and one for each of its bytes, what is longer is joined:
+// only there do a few bytes stand for millions. Elsewhere it must stay as it
+// is: deleted text into which others wrote has runs of hundreds.
+const (
+	keepRun     = 64
+	keepStructs = 1 << 16
+)
 
 // joinRun joins the last block to the one before it when they are part of a
 // long run.
@@ -268,7 +273,7 @@ func (m *message) joinRun(client int32) bool {
 		m.run = 0
 		return false
 	}
-	if m.run++; m.run < keepRun {
+	if m.run++; m.run < keepRun || m.count < keepStructs+len(m.src) {
 		return false
 	}
 	prev.length += b.length
