@@ -1,10 +1,11 @@
 package crdttest
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"os/exec"
 	"strconv"
@@ -44,28 +45,36 @@ func sessions[S any](t testing.TB, script string, seed uint64, count int) iter.S
 	bin, dir := node(t)
 	return func(yield func(*S) bool) {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), bin, script, "--seed", strconv.FormatUint(seed, 10), "--count", strconv.Itoa(count))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		cmd := exec.CommandContext(ctx, bin, script, "--seed", strconv.FormatUint(seed, 10), "--count", strconv.Itoa(count))
 		cmd.Dir = dir
-		out, err := cmd.Output()
+		var complaints bytes.Buffer
+		cmd.Stderr = &complaints
+		out, err := cmd.StdoutPipe()
 		if err != nil {
-			var exit *exec.ExitError
-			if errors.As(err, &exit) {
-				err = fmt.Errorf("%w\n%s", err, exit.Stderr)
-			}
-			t.Fatalf("oracle %s, seed %d: %v", script, seed, err)
+			t.Fatal(err)
 		}
+		if err := cmd.Start(); err != nil {
+			t.Fatalf("start oracle %s: %v", script, err)
+		}
+		lines := bufio.NewScanner(out)
+		lines.Buffer(make([]byte, 0, 1<<20), maxLine)
 		n := 0
-		for line := range bytes.Lines(out) {
+		for lines.Scan() {
 			s := new(S)
-			if err := json.Unmarshal(line, s); err != nil {
-				t.Fatalf("oracle %s answered %q: %v", script, clip(line), err)
+			if err := json.Unmarshal(lines.Bytes(), s); err != nil {
+				t.Fatalf("oracle %s answered %q: %v", script, clip(lines.Bytes()), err)
 			}
 			if n++; !yield(s) {
+				// The reader has enough: the process is killed, and its exit status means nothing.
+				cancel()
+				_ = cmd.Wait()
 				return
 			}
 		}
-		if n != count {
-			t.Fatalf("oracle %s, seed %d: %d of %d sessions", script, seed, n, count)
+		if err := errors.Join(lines.Err(), cmd.Wait()); err != nil || n != count {
+			t.Fatalf("oracle %s, seed %d: %d of %d sessions: %v\n%s", script, seed, n, count, err, complaints.Bytes())
 		}
 	}
 }
