@@ -31,7 +31,9 @@ func (r *room) marker(s *Session, data []byte) {
 	}
 }
 
-// unblockMarkers is called when all that a session sent is integrated.
+// unblockMarkers gives the blocked markers of a session their position when
+// nothing that it sent is missing any more. It is called after what was missing
+// got its own position, never before: a marker's position must include it.
 func (r *room) unblockMarkers(s *Session) {
 	if s.lost || len(s.pending) > 0 {
 		return

@@ -150,10 +150,10 @@ func (r *room) lose(s *Session) {
 }
 
 // settle forgets what waited and was lost, because the session sends it anew.
-func (r *room) settle(s *Session) {
+// Its markers stay blocked until that is integrated.
+func (s *Session) settle() {
 	s.dropPending()
 	s.lost, s.askSoon, s.askWait = false, false, 0
-	r.unblockMarkers(s)
 }
 
 func (s *Session) dropPending() { s.pending, s.pendingBytes = nil, 0 }

@@ -178,17 +178,21 @@ func (r *room) update(s *Session, m protocol.Message) {
 		r.end(s, &protocol.CloseError{Reason: reason, Detail: m.Kind.String(), Cause: err})
 		return
 	}
-	if m.Kind == protocol.SyncStep2 {
+	answer := m.Kind == protocol.SyncStep2
+	if answer {
 		// It holds all that the client has and the room had not: what waited or was
 		// lost before is in it.
-		r.settle(s)
+		s.settle()
 	}
 	if a.Changed {
 		r.integrated(a.Update)
 	}
 	if a.Rest != nil {
-		r.keep(s, a, m.Kind == protocol.SyncStep2)
+		r.keep(s, a, answer)
 		r.askLost(s)
+	}
+	if answer { // last: a marker stands for what was integrated, and waits on for what was not
+		r.unblockMarkers(s)
 	}
 }
 
