@@ -151,7 +151,8 @@ func checkShuffled(t *testing.T, s *crdttest.Scenario) {
 			checkView(t, d, h.View)
 		}
 	}
-	checkState(t, d, crdttest.State{V1: s.Shuffled.V1, V2: s.Shuffled.V2, SV: s.Final.SV})
+	// The state vector may stay behind that of the final state: yjs retries pending structs only under some conditions.
+	checkState(t, d, crdttest.State{V1: s.Shuffled.V1, V2: s.Shuffled.V2})
 }
 
 func checkMid(t *testing.T, s *crdttest.Scenario) {
