@@ -1,5 +1,7 @@
 package room
 
+import "context"
+
 // Limit returns the bound of an outbox; 0 for a nil outbox.
 func (o *Outbox) Limit() int {
 	if o == nil {
@@ -10,3 +12,14 @@ func (o *Outbox) Limit() int {
 
 // Offer queues a payload that is never dropped.
 func Offer(o *Outbox, payload []byte) { o.offer(payload) }
+
+// Waiting returns the length of an open room's list of sessions with pending updates.
+func Waiting(ctx context.Context, g *Registry, name string) (n int, err error) {
+	sl, err := g.acquire(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	defer g.release(sl)
+	err = sl.room.do(ctx, func() { n = len(sl.room.waiting) })
+	return n, err
+}

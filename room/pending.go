@@ -45,7 +45,8 @@ func (r *room) keep(s *Session, a crdt.Applied, answer bool) {
 		r.o.Events.PendingLost(r.name, s.peer.ID, size)
 		s.lost = true
 	} else {
-		if len(s.pending) == 0 {
+		if !s.listed {
+			s.listed = true
 			r.waiting = append(r.waiting, s)
 		}
 		s.pending = append(s.pending, pendingUpdate{a.Rest, a.Missing, r.now})
@@ -160,5 +161,8 @@ func (s *Session) dropPending() { s.pending, s.pendingBytes = nil, 0 }
 
 // pruneWaiting forgets sessions for which nothing waits.
 func (r *room) pruneWaiting() {
-	r.waiting = slices.DeleteFunc(r.waiting, func(s *Session) bool { return len(s.pending) == 0 })
+	r.waiting = slices.DeleteFunc(r.waiting, func(s *Session) bool {
+		s.listed = len(s.pending) > 0
+		return !s.listed
+	})
 }

@@ -142,6 +142,31 @@ func TestPendingFloodIsBounded(t *testing.T) {
 	})
 }
 
+// TestSessionWaitsOnce has a session answer the room again and again with
+// something that does not fit.
+func TestSessionWaitsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a := w.join("r", &client{}, peer(0))
+		settle(a)
+		updates, _ := chain(t, 3)
+		for range 100 {
+			a.send(protocol.SyncStep2, bytes.Clone(updates[2]))
+			synctest.Wait()
+		}
+		if n, err := room.Waiting(t.Context(), w.rooms, "r"); n != 1 || err != nil {
+			t.Errorf("Waiting() = %d, %v after 100 answers that do not fit, want the session once", n, err)
+		}
+		a.send(protocol.Update, bytes.Clone(updates[0]))
+		a.send(protocol.Update, bytes.Clone(updates[1]))
+		settle(a)
+		if n, err := room.Waiting(t.Context(), w.rooms, "r"); n != 0 || err != nil || w.serverText("r") != "abc" {
+			t.Errorf("Waiting() = %d, %v and the room has %q, want 0 and abc", n, err, w.serverText("r"))
+		}
+	})
+}
+
 func TestFutureDeletionDoesNotHitLaterText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, room.Options{})

@@ -69,6 +69,7 @@ type state struct {
 	// What it sent and is not safe yet.
 	pending      []pendingUpdate
 	pendingBytes int
+	listed       bool // it stands in room.waiting
 	lost         bool // an update was refused or dropped that it has not sent again
 	resync       bool // ask for it when the room is writable again
 	askSoon      bool // ask for it as soon as the pace allows
