@@ -14,6 +14,11 @@
 // deleted content and merging neighbours in the order yjs does it
 // (transaction.go). An update that is refused leaves the document as it was.
 //
+// Programs change a document through the shared types of a transaction
+// ([Doc.Edit]), read it there, in [Doc.View] or by its exports, and are told of
+// changes by [Doc.Observe]. [UndoManager], [Snapshot] and [RelativePosition] work
+// as in yjs; a document that uses none of them does not pay for them.
+//
 // Structs live in arenas without pointers (store.go), so that the garbage
 // collector has nothing to scan, and contents stay in their encoded form
 // (content.go), so that they are written back byte for byte.
