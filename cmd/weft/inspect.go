@@ -25,9 +25,10 @@ type inspectCmd struct {
 
 // Help is what --help says of every verb of inspect.
 func (inspectCmd) Help() string {
-	return `The directory must be a stopped server's, or a copy: cp -r of a running server's directory will do. Only import,
-compact and repair change it; the others write nothing but the number of their process into its file LOCK. Names of rooms that
-have control characters are printed in quotes, and may be given like that.
+	return `The directory must be a stopped server's, or a copy. A copy that was made while the server was writing may not fit together:
+check says so, and another copy at a quieter moment helps. Only import, compact and repair change a directory; the others write
+nothing but the number of their process into its file LOCK. Names of rooms that have control characters are printed in quotes,
+and may be given like that.
 
 Exit codes:
 

@@ -24,8 +24,9 @@ func printable(s string) string {
 	return strconv.Quote(s)
 }
 
-// oneLine makes control characters of a message visible.
+// oneLine makes control characters of a message visible; joined errors stand behind each other.
 func oneLine(s string) string {
+	s = strings.ReplaceAll(s, "\n", "; ")
 	return strings.Map(func(r rune) rune {
 		if !strconv.IsPrint(r) {
 			return '\ufffd'

@@ -133,3 +133,9 @@ func TestPrintable(t *testing.T) {
 		}
 	}
 }
+
+func TestOneLine(t *testing.T) {
+	if got, want := oneLine("lost\ntoo short \x1b[31m"), "lost; too short \ufffd[31m"; got != want {
+		t.Errorf("oneLine = %q, want %q", got, want)
+	}
+}
