@@ -557,3 +557,26 @@ func TestDeadConnLosesItsIDToTheNewOne(t *testing.T) {
 		}
 	})
 }
+
+// TestExportGivesUpWhileTheFunctionRuns ends the context of an Export whose
+// function is running: what the function returns later belongs to nobody. The
+// race detector judges.
+func TestExportGivesUpWhileTheFunctionRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a := w.join("r", &client{}, peer(0))
+		a.typed("x")
+		settle(a)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		late := errors.New("late")
+		err := w.rooms.Export(ctx, "r", func(*crdt.Doc) error { <-ctx.Done(); return late })
+		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, late) {
+			t.Errorf("Export(ended ctx) = %v, want %v alone", err, context.DeadlineExceeded)
+		}
+		if got := w.serverText("r"); got != "x" {
+			t.Errorf("room has %q after the export was given up, want x", got)
+		}
+	})
+}

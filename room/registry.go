@@ -2,7 +2,6 @@ package room
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -89,13 +88,15 @@ func (g *Registry) Join(ctx context.Context, name string, p Peer) (*Session, err
 // Export runs f with the room's document on the room's goroutine, opening the
 // room if need be. f must not keep or change the document, and the room stands
 // still meanwhile. A room that is neither open nor stored is protocol.NotFound.
+// When ctx ends first, its cause is returned and f may still be running, or run
+// later: what f writes may be read after a nil error only.
 func (g *Registry) Export(ctx context.Context, name string, f func(*crdt.Doc) error) error {
 	sl, err := g.acquire(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer g.release(sl)
-	var result error
+	var result error // valid only when do says that the function has returned
 	err = sl.room.do(ctx, func() {
 		if sl.room.pos == (persistence.Position{}) {
 			result = protocol.NotFound.Closef("room was never written")
@@ -103,7 +104,10 @@ func (g *Registry) Export(ctx context.Context, name string, f func(*crdt.Doc) er
 		}
 		result = f(sl.room.doc)
 	})
-	return errors.Join(err, result)
+	if err != nil {
+		return err
+	}
+	return result
 }
 
 // CheckpointDue has a room saved soon, opening it if need be. It does not block;
