@@ -248,6 +248,39 @@ func TestPresenceOfALaggingPeerIsTheLatest(t *testing.T) {
 	})
 }
 
+// TestStaleAnswersOfALaggingPeerAreDropped has a peer that does not read announce
+// a state that the room knows to be outdated, which is answered each time.
+func TestStaleAnswersOfALaggingPeerAreDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		gone, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(4<<10))
+		gone.announce(9, 5, `"gone"`)
+		settle(gone, b)
+		gone.session.Leave()
+		settle(b)
+		b.deaf = true
+		for range 1000 {
+			b.announce(9, 1, `"again"`)
+			synctest.Wait()
+			if got := b.out.Size(); got > 4<<10 {
+				t.Fatalf("outbox of a peer that does not read holds %d bytes of answers, want at most its bound of 4 KiB", got)
+			}
+		}
+		if b.out.Size() == 0 {
+			t.Error("the outdated state was not answered at all")
+		}
+		b.deaf = false
+		settle(b)
+		b.people[9] = person{1, `"again"`}
+		b.announce(9, 1, `"again"`)
+		settle(b)
+		if _, ok := b.people[9]; ok {
+			t.Error("a peer that caught up is not told of its outdated state")
+		}
+	})
+}
+
 func TestPresenceOfACrowdIsCoalesced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, room.Options{})

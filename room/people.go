@@ -60,7 +60,11 @@ func (r *room) awareness(s *Session, update []byte) {
 		r.people.changed(r.now.Add(renewalPause))
 	}
 	if len(out.Stale) > 0 {
-		r.tell(s, protocol.Message{Kind: protocol.Awareness, Data: r.people.table.Append(nil, out.Stale...)})
+		stale := s.group.encode(protocol.Message{Kind: protocol.Awareness, Data: r.people.table.Append(nil, out.Stale...)})
+		// Without room it is dropped: clients renew their states every 15 s, which asks again.
+		if s.peer.Out.offerIfRoom([][]byte{stale}) {
+			s.sentAt = r.now
+		}
 	}
 	for _, id := range out.Probe {
 		if other := r.sessions[id]; other != nil {
