@@ -283,7 +283,7 @@ func (a *applier) depth(w whereabouts, limit int) int {
 		parent := a.m.blocks[w.anchor].origin
 		if r := a.known(parent); r != 0 {
 			if it := a.d.items.at(r); it.kind() == kindType {
-				return n + 1 + int(a.d.types[it.body].depth)
+				return n + int(a.d.types[it.body].depth)
 			}
 			return n
 		}

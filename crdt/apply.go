@@ -20,7 +20,8 @@ type applier struct {
 	rest   []int32 // per section: first block left over, or -1
 	left   bool    // something is left over
 	wants  StateVector
-	full   bool // every block was new, nothing was cut or left
+	wanted []int32 // per client of the message: place in wants plus one
+	full   bool    // every block was new, nothing was cut or left
 
 	where []whereabouts // of blocks, see admit.go
 	bad   error         // a block did not fit the document and became a collected range
@@ -128,7 +129,7 @@ func (a *applier) start(d *Doc, m *message) {
 	d.caret = caret{}
 	a.d, a.m, a.full, a.left = d, m, true, false
 	a.doc, a.of, a.queue, a.places, a.stack = a.doc[:0], a.of[:0], a.queue[:0], a.places[:0], a.stack[:0]
-	a.rest, a.wants, a.bad = nil, nil, nil
+	a.rest, a.wants, a.wanted, a.bad = nil, nil, nil, nil
 	for _, c := range m.clients {
 		a.doc = append(a.doc, d.clientIndex(c))
 	}
@@ -294,14 +295,15 @@ func (a *applier) resplit(b *block) {
 
 // want remembers the smallest clock of a client that the leftovers wait for.
 func (a *applier) want(client int32, clock uint64) {
-	id := a.m.clients[client]
-	for i := range a.wants {
-		if a.wants[i].Client == id {
-			a.wants[i].Next = min(a.wants[i].Next, clock)
-			return
-		}
+	if a.wanted == nil {
+		a.wanted = make([]int32, len(a.m.clients))
 	}
-	a.wants = append(a.wants, Clock{id, clock})
+	if i := a.wanted[client]; i > 0 {
+		a.wants[i-1].Next = min(a.wants[i-1].Next, clock)
+		return
+	}
+	a.wants = append(a.wants, Clock{a.m.clients[client], clock})
+	a.wanted[client] = int32(len(a.wants))
 }
 
 // giveUp leaves over everything on the stack and all that follows it from the same clients.

@@ -169,6 +169,15 @@ func (m *message) endSection() {
 	s.n = int32(len(m.blocks)) - s.first
 }
 
+// authors refuses a number of sections or of authors of deleted ranges that
+// would be too many different ones.
+func (m *message) authors(n uint64) (uint64, error) {
+	if n > uint64(m.lim.Clients) {
+		return 0, limitf("more than %d clients", m.lim.Clients)
+	}
+	return n, nil
+}
+
 func (m *message) checkClients() error {
 	if len(m.clients) > m.lim.Clients {
 		return limitf("more than %d clients", m.lim.Clients)
@@ -213,6 +222,9 @@ func (m *message) checkSections() error {
 
 // push returns a new last block.
 func (m *message) push() *block {
+	if n := len(m.blocks); n == cap(m.blocks) {
+		m.blocks = slices.Grow(m.blocks, max(n, 8)) // append would grow by a quarter and leave more behind
+	}
 	m.blocks = append(m.blocks, block{origin: noID, ror: noID})
 	return &m.blocks[len(m.blocks)-1]
 }

@@ -16,11 +16,13 @@ func (d *Doc) needsCleanup() bool {
 // (yjs/src/types/YText.js, cleanupYTextAfterTransaction).
 func (d *Doc) cleanupFormats(ch *changes) {
 	var whole []int32
+	isWhole := map[int32]bool{}
 	add := func(t int32) {
-		if !slices.Contains(whole, t) {
-			whole = append(whole, t)
+		if !isWhole[t] {
+			whole, isWhole[t] = append(whole, t), true
 		}
 	}
+	visited := map[ref]bool{}
 	for _, client := range d.tx.touched {
 		c := &d.clients[client]
 		if c.before == c.next {
@@ -42,11 +44,11 @@ func (d *Doc) cleanupFormats(ch *changes) {
 					continue
 				}
 				switch t := d.lists[it.list].typ; {
-				case !d.types[t].formatted || slices.Contains(whole, t):
+				case !d.types[t].formatted || isWhole[t]:
 				case it.kind() == kindFormat:
 					add(t)
 				default:
-					d.cleanupGapAround(ch, p.ref())
+					d.cleanupGapAround(ch, p.ref(), visited)
 				}
 			}
 		}
@@ -59,16 +61,21 @@ func (d *Doc) cleanupFormats(ch *changes) {
 // noteDeleted fills in tx.deleted before the ranges are sorted.
 func (d *Doc) noteDeleted() {
 	d.tx.deleted = d.tx.deleted[:0]
+	seen := map[int32]bool{}
 	for _, r := range d.tx.deletes {
-		if !slices.Contains(d.tx.deleted, r.client) {
-			d.tx.deleted = append(d.tx.deleted, r.client)
+		if !seen[r.client] {
+			d.tx.deleted, seen[r.client] = append(d.tx.deleted, r.client), true
 		}
 	}
 }
 
 // cleanupGapAround deletes formats that a later one in the same gap between
-// contents overrides (cleanupContextlessFormattingGap).
-func (d *Doc) cleanupGapAround(ch *changes, r ref) {
+// contents overrides (cleanupContextlessFormattingGap). It does so once for
+// each gap: what is in visited has been gone through.
+func (d *Doc) cleanupGapAround(ch *changes, r ref, visited map[ref]bool) {
+	if visited[r] {
+		return
+	}
 	for {
 		right := d.items.at(r).right
 		if right == 0 || d.isContent(right) {
@@ -76,15 +83,15 @@ func (d *Doc) cleanupGapAround(ch *changes, r ref) {
 		}
 		r = right
 	}
-	var seen []int32
+	seen := map[int32]bool{}
 	for ; r != 0 && !d.isContent(r); r = d.items.at(r).left {
+		visited[r] = true
 		if it := d.items.at(r); !it.deleted() && it.kind() == kindFormat {
 			name, _ := d.format(it)
-			if slices.Contains(seen, name) {
+			if seen[name] {
 				d.deleteItem(ch, r)
-			} else {
-				seen = append(seen, name)
 			}
+			seen[name] = true
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package crdt
 
 import (
+	"encoding/binary"
+	"math"
+
 	"weft/crdt/lib0"
 )
 
@@ -173,13 +176,21 @@ func (d *Doc) splitWide(c *client, left, right *item, units uint32, rightRef ref
 	right.body = left.body + uint32(off)
 	if split {
 		end, _ := lib0.UTF16Offset(c.slab[left.body:], int(total))
-		rest := c.slab[right.body+4 : left.body+uint32(end)]
 		body := uint32(len(c.slab))
-		c.slab = append(append(c.slab, replacement...), rest...)
-		copy(c.slab[right.body:], replacement)
-		c.dead += len(rest) + 1
-		right.body = body
-		isTail = true
+		// Four bytes become six: the shorter side moves.
+		if first, rest := c.slab[left.body:right.body], c.slab[right.body+4:left.body+uint32(end)]; len(first) < len(rest) {
+			c.slab = append(append(c.slab, first...), replacement...)
+			copy(c.slab[right.body+1:], replacement)
+			c.dead += len(first) + 1
+			left.body, right.body = body, right.body+1
+			c.tail, isTail = right.left, false
+		} else {
+			c.slab = append(append(c.slab, replacement...), rest...)
+			copy(c.slab[right.body:], replacement)
+			c.dead += len(rest) + 1
+			right.body = body
+			isTail = true
+		}
 	}
 	if isTail {
 		c.tail = rightRef
@@ -199,19 +210,27 @@ func (d *Doc) setWide(c *client, it *item, units uint32) {
 	}
 }
 
-// joinContent puts the content of right behind that of left. Both have the
-// same kind, one that merges.
-func (d *Doc) joinContent(left, right *item, leftRef, rightRef ref) {
+// maxMoved is what one transaction copies to bring runs together that merge;
+// after that they stay apart, which only wastes memory.
+const maxMoved = 16 << 20 // bytes
+
+// joinContent puts the content of right behind that of left and tells whether
+// it could. Both have the same kind, one that merges.
+func (d *Doc) joinContent(left, right *item, leftRef, rightRef ref) bool {
 	c := &d.clients[left.client()]
 	switch left.kind() {
 	case kindString, kindAny, kindJSON:
 	default:
-		return
+		return true
 	}
 	end := left.body + uint32(d.contentLen(left, left.length))
 	if end != right.body {
 		// One of them moved when a surrogate pair was cut: bring both to the end.
+		if d.tx.moved > maxMoved {
+			return false
+		}
 		l, r := d.contentOf(left), d.contentOf(right)
+		d.tx.moved += len(l) + len(r)
 		body := uint32(len(c.slab))
 		c.dead += len(l) + len(r)
 		c.slab = append(append(c.slab, l...), r...)
@@ -221,6 +240,7 @@ func (d *Doc) joinContent(left, right *item, leftRef, rightRef ref) {
 		c.tail = leftRef
 	}
 	left.tag |= right.tag & flagWide
+	return true
 }
 
 // dropContent gives up the slab bytes of an item that is collected.
@@ -298,18 +318,23 @@ func (m *message) docOptions(b *block) {
 
 // truthy tells whether JavaScript takes an any value for true.
 func truthy(v []byte) bool {
-	switch v[0] {
+	d := lib0.NewDecoder(v)
+	switch d.Byte() {
 	case lib0.AnyUndefined, lib0.AnyNull, lib0.AnyFalse:
 		return false
-	case lib0.AnyInteger, lib0.AnyString:
-		return v[1]&0xbf != 0
-	case lib0.AnyFloat32, lib0.AnyFloat64, lib0.AnyBigInt:
-		for _, b := range v[1:] {
-			if b != 0 && b != 0x80 {
-				return true
-			}
-		}
-		return false
+	case lib0.AnyInteger:
+		n, _ := d.Int()
+		return n != 0
+	case lib0.AnyString:
+		return len(d.Bytes()) > 0
+	case lib0.AnyFloat32:
+		f := float64(math.Float32frombits(binary.BigEndian.Uint32(d.Raw(4))))
+		return f != 0 && !math.IsNaN(f)
+	case lib0.AnyFloat64:
+		f := math.Float64frombits(binary.BigEndian.Uint64(d.Raw(8)))
+		return f != 0 && !math.IsNaN(f)
+	case lib0.AnyBigInt:
+		return binary.BigEndian.Uint64(d.Raw(8)) != 0
 	}
 	return true
 }

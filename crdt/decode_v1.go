@@ -30,7 +30,11 @@ const (
 func (m *message) decodeV1(src []byte) error {
 	m.reset(src, V1)
 	d := lib0.NewDecoder(src)
-	for n := d.Uint(); n > 0 && d.Err() == nil; n-- {
+	sections, err := m.authors(d.Uint())
+	if err != nil {
+		return err
+	}
+	for n := sections; n > 0 && d.Err() == nil; n-- {
 		count := d.Uint()
 		client := m.client(d.Uint())
 		clock := d.Uint()
@@ -231,7 +235,11 @@ func checkJSON(d *lib0.Decoder, b []byte, depth int, undefined bool) error {
 }
 
 func (m *message) deletesV1(d *lib0.Decoder) error {
-	for n := d.Uint(); n > 0 && d.Err() == nil; n-- {
+	authors, err := m.authors(d.Uint())
+	if err != nil {
+		return err
+	}
+	for n := authors; n > 0 && d.Err() == nil; n-- {
 		client := m.client(d.Uint())
 		count := d.Uint()
 		if err := m.checkClients(); err != nil {
@@ -240,6 +248,9 @@ func (m *message) deletesV1(d *lib0.Decoder) error {
 		for ; count > 0 && d.Err() == nil; count-- {
 			clock := d.Uint()
 			length := d.Uint()
+			if d.Err() != nil {
+				break
+			}
 			if err := m.addDelete(client, clock, length); err != nil {
 				return err
 			}
@@ -248,7 +259,7 @@ func (m *message) deletesV1(d *lib0.Decoder) error {
 	return nil
 }
 
-// addDelete appends a deleted range. An empty one, which yjs accepts, is left out.
+// addDelete appends a deleted range.
 func (m *message) addDelete(client int32, clock, length uint64) error {
 	if length > maxClock || clock+length > maxClock {
 		return invalidf("deleted range %d+%d of client %d is too large", clock, length, m.clients[client])
@@ -256,8 +267,9 @@ func (m *message) addDelete(client int32, clock, length uint64) error {
 	if len(m.deletes) == m.lim.Deletes {
 		return limitf("more than %d deleted ranges", m.lim.Deletes)
 	}
-	if length > 0 {
-		m.deletes = append(m.deletes, deletion{client, uint32(clock), uint32(length)})
+	if length == 0 {
+		return invalidf("empty deleted range at clock %d of client %d", clock, m.clients[client])
 	}
+	m.deletes = append(m.deletes, deletion{client, uint32(clock), uint32(length)})
 	return nil
 }

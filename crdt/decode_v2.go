@@ -75,7 +75,11 @@ func (m *message) readV2(src []byte) error {
 	if err := c.open(src); err != nil {
 		return err
 	}
-	for n := c.rest.Uint(); n > 0 && c.rest.Err() == nil; n-- {
+	sections, err := m.authors(c.rest.Uint())
+	if err != nil {
+		return err
+	}
+	for n := sections; n > 0 && c.rest.Err() == nil; n-- {
 		count := c.rest.Uint()
 		client := m.client(c.client.Read())
 		clock := c.rest.Uint()
@@ -318,7 +322,11 @@ func (m *message) contentV2(c *columns, b *block) (length uint64, err error) {
 
 func (m *message) deletesV2(c *columns) error {
 	d := &c.rest
-	for n := d.Uint(); n > 0 && d.Err() == nil; n-- {
+	authors, err := m.authors(d.Uint())
+	if err != nil {
+		return err
+	}
+	for n := authors; n > 0 && d.Err() == nil; n-- {
 		client := m.client(d.Uint())
 		if err := m.checkClients(); err != nil {
 			return err

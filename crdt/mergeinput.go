@@ -37,6 +37,10 @@ func (in *mergeInput) decode(v Version, limits func([]byte) Limits) error {
 		if err := m.decode(u, v, limits(u)); err != nil {
 			return err
 		}
+		if len(u) > 0 && &m.src[0] != &u[0] { // mended while it was decoded
+			in.updates = slices.Clone(in.updates)
+			in.updates[i] = m.src
+		}
 		first := int32(len(in.sections))
 		clients = in.add(&m, clients)
 		c := mergeCursor{section: first - 1, sectionEnd: int32(len(in.sections)), update: int32(i), order: int32(i)}

@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -163,16 +164,11 @@ func (d *Doc) retry(update []byte) (changed bool) {
 
 // minimum returns the smaller clock of each client that either has.
 func minimum(a, b StateVector) StateVector {
-	out := slices.Clone(a)
-	for _, c := range b {
-		i := slices.IndexFunc(out, func(o Clock) bool { return o.Client == c.Client })
-		if i < 0 {
-			out = append(out, c)
-		} else {
-			out[i].Next = min(out[i].Next, c.Next)
-		}
-	}
-	return out.normalize()
+	out := slices.Concat(a, b)
+	slices.SortFunc(out, func(x, y Clock) int {
+		return cmp.Or(cmp.Compare(y.Client, x.Client), cmp.Compare(x.Next, y.Next))
+	})
+	return slices.CompactFunc(out, func(x, y Clock) bool { return x.Client == y.Client })
 }
 
 // mergeDeletions returns the union of ranges, sorted by descending client and ascending clock.

@@ -240,6 +240,11 @@ func (d *Doc) elements(it *item) []value {
 		}
 	case kindString:
 		for _, c := range string(b) {
+			if c > 0xffff { // an element is a code unit, here half a character
+				half := value{formAny, lib0.AppendString([]byte{lib0.AnyString}, replacement)}
+				out = append(out, half, half)
+				continue
+			}
 			out = append(out, value{formAny, lib0.AppendString([]byte{lib0.AnyString}, string(c))})
 		}
 	case kindBinary:
@@ -309,6 +314,10 @@ func (x *exporter) markup(t int32, depth int) {
 		}
 		if it.kind() == kindType {
 			x.element(int32(it.body), depth+1)
+			continue
+		}
+		if it.kind() == kindString { // whole, not in code units
+			x.out = append(x.out, x.d.contentOf(it)...)
 			continue
 		}
 		for _, v := range x.d.elements(it) {

@@ -14,6 +14,7 @@ type transaction struct {
 	texts   []int32 // typed texts that changed
 	deleted []int32 // clients of deleted ranges in order of their first, see cleanup.go
 	frames  []frame // scratch of walks over nested types
+	moved   int     // bytes of contents that were copied to merge
 	tidied  bool    // closing the transaction deleted formats
 }
 
@@ -33,6 +34,7 @@ func (d *Doc) begin() {
 	d.tx.n++
 	d.tx.touched, d.tx.texts = d.tx.touched[:0], d.tx.texts[:0]
 	d.tx.deletes, d.tx.merge = d.tx.deletes[:0], d.tx.merge[:0]
+	d.tx.moved = 0
 	d.tx.tidied, d.tx.changed, d.tx.seen = false, nil, nil
 }
 
@@ -420,7 +422,9 @@ func (d *Doc) mergeItems(leftRef, rightRef ref) bool {
 	if d.hot.list == right.list && d.hot.has(right) {
 		d.forget()
 	}
-	d.joinContent(left, right, leftRef, rightRef)
+	if !d.joinContent(left, right, leftRef, rightRef) {
+		return false
+	}
 	if d.caret.at == rightRef {
 		d.caret.at = leftRef
 		if !left.deleted() && left.countable() {

@@ -70,6 +70,7 @@ func appendAnyTokens(dst []byte, dec *json.Decoder) []byte {
 
 func appendAnyContainer(dst []byte, dec *json.Decoder, open json.Delim) []byte {
 	var entries []entry
+	places := map[string]int{} // of keys
 	for dec.More() {
 		var e entry
 		if open == '{' {
@@ -77,9 +78,12 @@ func appendAnyContainer(dst []byte, dec *json.Decoder, open json.Delim) []byte {
 			e.key, _ = tok.(string)
 		}
 		e.any = appendAnyTokens(nil, dec)
-		if i := slices.IndexFunc(entries, func(o entry) bool { return o.key == e.key }); open == '{' && i >= 0 {
-			entries[i] = e // a repeated key keeps its place and takes the last value
-			continue
+		if open == '{' {
+			if i, ok := places[e.key]; ok {
+				entries[i] = e // a repeated key keeps its place and takes the last value
+				continue
+			}
+			places[e.key] = len(entries)
 		}
 		entries = append(entries, e)
 	}

@@ -1,0 +1,25 @@
+package crdt
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Unadmitted returns why the last message let in a struct that does not fit
+// the document, which looking through it beforehand should have noticed.
+func Unadmitted(d *Doc) error { return d.app.bad }
+
+// HasPending tells whether something waits in the document.
+func HasPending(d *Doc) bool { return d.pending.structs != nil || len(d.pending.deletes) > 0 }
+
+// IsOrdered tells whether an update has its clients in the order in which yjs
+// writes them. Merging others repeats yjs' mistakes, byte for byte.
+func IsOrdered(update []byte, v Version) bool {
+	var m message
+	if m.decode(update, v, limitsOf(update)) != nil {
+		return false
+	}
+	return slices.IsSortedFunc(m.sections, func(a, b section) int {
+		return cmp.Compare(m.clients[b.client], m.clients[a.client])
+	})
+}
