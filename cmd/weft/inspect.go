@@ -51,7 +51,8 @@ type codedError struct {
 	err  error
 }
 
-func (e *codedError) Error() string { return e.err.Error() }
+// Error returns the error in one line.
+func (e *codedError) Error() string { return oneLine(e.err.Error()) }
 
 // Unwrap returns the error without its code.
 func (e *codedError) Unwrap() error { return e.err }
