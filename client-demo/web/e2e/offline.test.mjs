@@ -114,6 +114,63 @@ async function lockDatabase() {
   })
 }
 
+test('a copy that can no longer be written is not called kept, and closing the page is questioned', async () => {
+  for (const [how, breakIt] of [
+    ['writes fail', failWrites],
+    ['the database is deleted', deleteDatabase],
+  ]) {
+    const ada = await s.person('Ada', {}) // a context of its own: what is broken stays here
+    const g = await gate(ada)
+    await ada.enter(s.room())
+    await ada.saved()
+    g.cut()
+    await ada.says('Offline · edits kept in this browser')
+    await ada.typeCode('ab')
+    await ada.says('Offline · 2 changes kept in this browser')
+    assert.equal(await ada.page.evaluate(closesUnasked), true, `the page closes unasked before ${how}`)
+
+    await ada.page.evaluate(breakIt)
+    await ada.typeCode('c')
+    await ada.says('Offline · 3 changes kept in this tab only')
+    await ada.typeCode('def')
+    await ada.says('Offline · 6 changes kept in this tab only')
+    assert.equal(await ada.page.evaluate(closesUnasked), false, `the page closes unasked though ${how}`)
+
+    g.restore()
+    await ada.saved()
+    assert.equal(await ada.page.evaluate(closesUnasked), true, `the page closes unasked when all is saved though ${how}`)
+    // The one write that failed is y-indexeddb's own promise, which nobody can catch.
+    const lost = ada.errors.splice(0)
+    assert.equal(lost.filter((e) => !e.includes('AbortError')).length, 0, `errors when ${how}: ${lost}`)
+    assert.ok(lost.length <= 1, `errors when ${how}: ${lost}`)
+  }
+})
+
+// Runs in the page: every write fails as on a full disk, by an abort of its transaction.
+function failWrites() {
+  const add = IDBObjectStore.prototype.add
+  IDBObjectStore.prototype.add = function (...args) {
+    const request = add.apply(this, args)
+    this.transaction.abort()
+    return request
+  }
+}
+
+// Runs in the page: takes the document's database away, as clearing the site's data elsewhere does.
+async function deleteDatabase() {
+  const { name } = (await indexedDB.databases()).find((d) => d.name.startsWith('weft:'))
+  await new Promise((done, failed) => {
+    const request = indexedDB.deleteDatabase(name)
+    request.onsuccess = done
+    request.onerror = failed
+  })
+}
+
+// Runs in the page: whether the browser would close the page without asking.
+function closesUnasked() {
+  return dispatchEvent(new Event('beforeunload', { cancelable: true }))
+}
+
 test('a room opened without the server can be written in, and reaches the server later', async () => {
   const url = s.room()
   const ada = await s.person('Ada')

@@ -2,14 +2,23 @@
 //
 // y-indexeddb writes every update in a transaction of its own and does not tell when it is done. A page that is closed
 // before loses what is still queued, so "kept in this browser" waits for a read of the same store: the database
-// answers it after all writes that were asked for earlier.
+// answers it after all writes that were asked for earlier. The answer alone does not say that they succeeded: one that
+// fails, as on a full disk, aborts its transaction, and that event comes before the answer. After it this browser's copy
+// has a hole, so the page gives it up rather than promise anything about it.
 
 import { IndexeddbPersistence } from 'y-indexeddb'
 import type * as Y from 'yjs'
 
 const updatesStore = 'updates' // y-indexeddb/src/y-indexeddb.js, v9.0.12
 
-/** reading: what is there is not in the document yet. storing: changes are on their way. none: this browser keeps no copy. */
+// abort: a write failed; it bubbles from the transaction. close: the browser took the database away.
+// versionchange: somebody deletes it, upon which lib0 closes it.
+const lossEvents = ['abort', 'close', 'versionchange']
+
+/**
+ * reading: what is there is not in the document yet. storing: changes are on their way. none, which is final: this
+ * browser keeps no copy, or no complete one any more.
+ */
 export type CopyState = 'reading' | 'storing' | 'stored' | 'none'
 
 /** Keeps a document in this browser. A `change` event follows every change of the state. */
@@ -17,6 +26,7 @@ export class LocalCopy extends EventTarget {
   /** Resolves when the state is no longer `reading`. */
   readonly read: Promise<void>
   #state: CopyState = 'reading'
+  readonly #lost = Promise.withResolvers<void>()
   #persistence: IndexeddbPersistence | null = null
   #asking = false
   #changedMeanwhile = false
@@ -43,8 +53,15 @@ export class LocalCopy extends EventTarget {
       this.#set('none')
       return
     }
-    this.#persistence = new IndexeddbPersistence('weft:' + room, doc)
-    await this.#persistence.whenSynced
+    const persistence = new IndexeddbPersistence('weft:' + room, doc)
+    this.#persistence = persistence
+    try {
+      const database = await persistence._db
+      for (const event of lossEvents) database.addEventListener(event, () => this.#lose())
+    } catch {
+      this.#lose()
+    }
+    await Promise.race([persistence.whenSynced, this.#lost.promise])
     this.#set('storing')
     this.#ask()
   }
@@ -52,7 +69,7 @@ export class LocalCopy extends EventTarget {
   #ask(): void {
     const database = this.#persistence?.db
     if (this.#asking) this.#changedMeanwhile = true
-    if (this.#asking || !database) return
+    if (this.#asking || !database || this.#state === 'none') return
     this.#asking = true
     this.#changedMeanwhile = false
     const done = () => {
@@ -60,9 +77,19 @@ export class LocalCopy extends EventTarget {
       if (this.#changedMeanwhile) this.#ask()
       else this.#set('stored')
     }
-    const request = database.transaction(updatesStore, 'readonly').objectStore(updatesStore).count()
-    request.onsuccess = done
-    request.onerror = () => this.#set('none')
+    try {
+      // If it fails, its transaction aborts.
+      database.transaction(updatesStore, 'readonly').objectStore(updatesStore).count().onsuccess = done
+    } catch {
+      this.#lose() // the database is closed
+    }
+  }
+
+  // What follows a lost write would be of no use without it, and a closed database throws at every change.
+  #lose(): void {
+    this.#set('none')
+    this.#lost.resolve()
+    this.#persistence?.destroy().catch(() => {}) // it never opened, so there is nothing to close
   }
 
   #set(state: CopyState): void {
