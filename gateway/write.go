@@ -126,17 +126,23 @@ func (c *conn) writeWork(o *outgoing, w work) (taken bool, err error) {
 		o.buf = appendFrame(o.buf, framePing, nil)
 	}
 	o.payloads = c.out.Take(o.payloads[:0])
-	taken = len(o.payloads) > 0
-	err = c.writePayloads(o)
+	return len(o.payloads) > 0, c.writeFrames(o, w.ending)
+}
+
+// writeFrames writes o.buf, the payloads of o and, when the connection is ending, the close frame. Whatever comes of
+// it, o is empty afterwards and everything that was sent is reported: o goes on to other connections.
+func (c *conn) writeFrames(o *outgoing, ending *protocol.CloseError) error {
+	err := c.writePayloads(o)
 	clear(o.payloads)
-	if err == nil && w.ending != nil {
-		o.buf = appendCloseFrame(o.buf, w.ending.Reason.Code, w.ending.Reason.Text)
+	if err == nil && ending != nil {
+		o.buf = appendCloseFrame(o.buf, ending.Reason.Code, ending.Reason.Text)
 	}
 	if err == nil {
-		err = c.flush(o)
+		return c.flush(o)
 	}
 	o.buf = o.buf[:0]
-	return taken, err
+	c.report(o)
+	return err
 }
 
 // writePayloads frames the payloads into o.buf, writing it whenever it is full.
@@ -167,12 +173,17 @@ func (c *conn) writePayloads(o *outgoing) error {
 func (c *conn) flush(o *outgoing) error {
 	err := c.writeAll(o, o.buf)
 	o.buf = o.buf[:0]
+	c.report(o)
+	return err
+}
+
+// report counts what was sent since the last report. A message that a failed write cut off counts.
+func (c *conn) report(o *outgoing) {
 	c.messagesOut.Add(int64(o.messages))
 	if c.srv.o.Events.Sent != nil && o.bytes > 0 {
 		c.srv.o.Events.Sent(o.messages, o.bytes)
 	}
 	o.messages, o.bytes = 0, 0
-	return err
 }
 
 // writeAll writes b in pieces, each with its own deadline, so that a slow client may take its time for a large payload.
