@@ -109,6 +109,7 @@ type confirmed struct {
 	records, saved map[string]uint64
 	errs           []string
 	total          int
+	late           int // records confirmed after the first error
 }
 
 func newConfirmed() *confirmed {
@@ -124,6 +125,9 @@ func (c *confirmed) line(l string) {
 	case scan(l, "A %s %d", &room, &seq):
 		c.records[room] = max(c.records[room], seq)
 		c.total++
+		if len(c.errs) > 0 {
+			c.late++
+		}
 	case scan(l, "S %s %d", &room, &seq):
 		c.saved[room] = max(c.saved[room], seq)
 	}

@@ -62,7 +62,8 @@ func (s *Store) commitGroup(g *group) {
 				if !stalledAt.IsZero() {
 					s.resume(stalledAt)
 				}
-				s.queue.finish(g, nil)
+				// When rooms.db has failed meanwhile, the disk is in doubt, and with it this commit.
+				s.queue.finish(g, s.fenced())
 				s.opts.Events.committed(c)
 				return
 			}

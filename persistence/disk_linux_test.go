@@ -199,15 +199,22 @@ func injectWriter(t *testing.T, dir string, limit int, inject string) *confirmed
 // TestSyncError makes one fdatasync fail. From then on nothing is confirmed, although later ones succeed, and what was confirmed
 // before is there after a restart.
 func TestSyncError(t *testing.T) {
-	for _, when := range []int{7, 8, 40, 41} {
+	for _, c := range []struct {
+		when  int // counted per thread
+		limit int // up to 36 the writer saves nothing: it is the log's sync that fails
+	}{{3, 36}, {4, 36}, {7, 2000}, {8, 2000}, {40, 2000}, {41, 2000}} {
+		when := c.when
 		dir := t.TempDir()
 		openStore(t, dir, small).Close()
-		c := injectWriter(t, dir, 2000, fmt.Sprintf("fdatasync:error=EIO:when=%d", when))
-		if len(c.errs) == 0 || !strings.Contains(c.errs[0], persistence.ErrFenced.Error()) || !strings.Contains(c.errs[0], "input/output error") {
-			t.Errorf("fdatasync %d fails: errors %q, want ErrFenced with the cause", when, c.errs)
+		told := injectWriter(t, dir, c.limit, fmt.Sprintf("fdatasync:error=EIO:when=%d", when))
+		if told.late > 0 && c.limit <= 36 {
+			t.Errorf("fdatasync %d fails: %d records confirmed after the first error, want none", when, told.late)
+		}
+		if len(told.errs) == 0 || !strings.Contains(told.errs[0], persistence.ErrFenced.Error()) || !strings.Contains(told.errs[0], "input/output error") {
+			t.Errorf("fdatasync %d fails: errors %q, want ErrFenced with the cause", when, told.errs)
 		}
 		s := openStore(t, dir, small)
-		if err := c.check(s); err != nil {
+		if err := told.check(s); err != nil {
 			t.Errorf("fdatasync %d fails: %v", when, err)
 		}
 		if err := s.Close(); err != nil {
