@@ -141,6 +141,29 @@ test('a connection lost before the echo leaves the change unsaved', async () => 
   await ada.saved()
 })
 
+test('a server that takes no changes says why, until it confirms again', async () => {
+  const ada = await s.person('Ada')
+  const g = await gate(ada)
+  await ada.enter(s.room())
+  await ada.saved()
+  g.holdEchoes()
+  await ada.typeCode('ab')
+  await until('two echoes are held', () => g.waiting === 2)
+  const reason = 'read-only: disk is full'
+  g.inject([2, 0, reason.length, ...Buffer.from(reason)]) // auth, permission denied; y-protocols/auth.js, v1.0.7
+  const notice = ada.page.getByRole('alert')
+  await notice.filter({ hasText: `The server does not take changes: ${reason}. What you write is kept in this browser.` }).waitFor()
+  assert.equal(await ada.page.locator('#notice-action').isVisible(), false, 'there is nothing to try again')
+  assert.equal(await ada.status(), 'Online · Not confirmed yet')
+
+  g.releaseEchoes(1)
+  await until('one change is confirmed', () => ada.page.evaluate(() => window.__weft.saved.state.unsaved === 1))
+  assert.equal(await notice.isVisible(), true, 'the notice stays while a change is not confirmed')
+  g.releaseEchoes()
+  await ada.saved()
+  assert.equal(await notice.isVisible(), false, 'the notice goes when all is confirmed')
+})
+
 test('without a gate: saved by weft, never by a server that cannot confirm', async () => {
   const ada = await s.person('Ada')
   await ada.enter(s.room())

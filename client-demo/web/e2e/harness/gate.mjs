@@ -90,6 +90,11 @@ class Gate {
     }
   }
 
+  /** Sends bytes to the page as if they came from the server. */
+  inject(bytes) {
+    for (const socket of this.#sockets) socket.send(Buffer.from(bytes))
+  }
+
   /** How many echoes wait at the gate. */
   get waiting() {
     return this.#held.length

@@ -12,10 +12,12 @@ import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { IndexeddbPersistence } from 'y-indexeddb'
 import type { WebsocketProvider } from 'y-websocket'
+import { readAuthMessage } from 'y-protocols/auth'
 import type * as Y from 'yjs'
 import type { Ledger } from './ledger'
 
 const messageSync = 0 // y-websocket/src/y-websocket.js, v3.1.0
+const messageAuth = 2
 const messageSavedMarker = 102 // varuint8array marker, chosen by the sender
 const syncStep1 = 0 // y-protocols/sync.js, v1.0.7
 
@@ -36,6 +38,8 @@ export interface SaveState {
   confirmedIn: number | null
   /** Whether the confirmation takes unusually long, or the server does not know how to confirm. */
   overdue: boolean
+  /** Why the server does not take changes, in its words; null when it did not say so since all was saved last. */
+  denied: string | null
 }
 
 interface Marker {
@@ -59,6 +63,7 @@ export class SaveTracker extends EventTarget {
   #confirmedIn: number | null = null
   #overdueTimer: ReturnType<typeof setTimeout> | undefined
   #overdue = false
+  #denied: string | null = null
 
   /** The tracker must be made after the provider and before the first change. */
   constructor(doc: Y.Doc, provider: WebsocketProvider, ledger: Ledger) {
@@ -77,7 +82,7 @@ export class SaveTracker extends EventTarget {
   get state(): SaveState {
     let phase: SavePhase = 'offline'
     if (this.#provider.wsconnected) phase = this.#clean && this.#pending.length === 0 ? 'saved' : 'saving'
-    return { phase, unsaved: this.#ledger.unsaved, confirmedIn: this.#confirmedIn, overdue: this.#overdue }
+    return { phase, unsaved: this.#ledger.unsaved, confirmedIn: this.#confirmedIn, overdue: this.#overdue, denied: this.#denied }
   }
 
   /** Tells that the browser's copy of the document has been read into it, or that there is none. */
@@ -113,6 +118,13 @@ export class SaveTracker extends EventTarget {
       const isStep1 = decoding.peekVarUint(decoder) === syncStep1
       readSync(encoder, decoder, provider, emitSynced, type)
       if (isStep1) this.#afterAnswer()
+    }
+    // In place of the provider's own handler, which writes the reason to the console.
+    handlers[messageAuth] = (_encoder, decoder, provider) => {
+      readAuthMessage(decoder, provider.doc, (_doc: Y.Doc, reason: string) => {
+        this.#denied = reason
+        this.#changed()
+      })
     }
     handlers[messageSavedMarker] = (_encoder, decoder) => {
       this.#onEcho(decoding.readVarUint(decoding.createDecoder(decoding.readVarUint8Array(decoder))))
@@ -155,6 +167,7 @@ export class SaveTracker extends EventTarget {
     this.#ledger.setOwn(this.#changes - this.#confirmed)
     if (marker.withLocalCopy) this.#ledger.settleInherited()
     this.#clean = marker.withLocalCopy && this.#confirmed === this.#changes
+    if (this.#clean) this.#denied = null
     this.#changed()
   }
 

@@ -24,7 +24,7 @@ export function showStatus(session: Session): void {
     byId('status-saved').replaceChildren(...savedWords(link, state, copy.state))
     byId('status-explained').textContent = explain(link, state, copy.state)
     action.textContent = link.state === 'offline' ? 'Reconnect now' : 'Work offline'
-    showNotice(link, connection)
+    showNotice(link, state, copy.state, connection)
     if (link.state !== announced) announce(linkWord(link))
     announced = link.state
   }
@@ -46,7 +46,7 @@ function linkWord(link: LinkState): string {
   return { connecting: 'Connecting…', online: 'Online', offline: 'Offline' }[link.state]
 }
 
-function savedWords(link: LinkState, { phase, unsaved, overdue }: SaveState, copy: CopyState): (Node | string)[] {
+function savedWords(link: LinkState, { phase, unsaved, overdue, denied }: SaveState, copy: CopyState): (Node | string)[] {
   if (phase === 'saved') return ['Saved']
   if (link.state === 'connecting') return []
   if (link.state === 'offline') {
@@ -55,7 +55,7 @@ function savedWords(link: LinkState, { phase, unsaved, overdue }: SaveState, cop
     const where = make('span', 'where', copy === 'none' ? ' kept in this tab only' : ' kept in this browser')
     return [unsaved === 0 ? 'edits' : count(unsaved), where]
   }
-  return [overdue ? 'Not confirmed yet' : 'Saving…']
+  return [overdue || denied !== null ? 'Not confirmed yet' : 'Saving…']
 }
 
 function explain(link: LinkState, state: SaveState, copy: CopyState): string {
@@ -68,17 +68,27 @@ function explain(link: LinkState, state: SaveState, copy: CopyState): string {
     const took = state.confirmedIn === null ? '' : ` The server confirmed the last of it ${milliseconds(state.confirmedIn)} after it was sent.`
     return `Everything you wrote is on the server’s disk.${took}`
   }
+  if (state.denied !== null) return deniedWords(state.denied, copy)
   if (state.overdue) return 'The server has not confirmed your latest changes yet.'
   return 'Waiting for the server to confirm your latest changes.'
 }
 
-function showNotice(link: LinkState, connection: Connection): void {
-  const notice = byId('notice')
+function showNotice(link: LinkState, { denied }: SaveState, copy: CopyState, connection: Connection): void {
   const refused = link.state === 'offline' && link.why === 'refused'
-  notice.hidden = !refused
-  if (!refused) return
-  byId('notice-text').textContent = `The server ended this visit: ${link.reason}`
-  byId<HTMLButtonElement>('notice-action').onclick = () => connection.reconnect()
+  let words = ''
+  if (refused) words = `The server ended this visit: ${link.reason}`
+  else if (denied !== null) words = deniedWords(denied, copy)
+  byId('notice').hidden = words === ''
+  // An alert is read aloud whenever its text is set.
+  if (byId('notice-text').textContent !== words) byId('notice-text').textContent = words
+  const action = byId<HTMLButtonElement>('notice-action')
+  action.hidden = !refused
+  action.onclick = () => connection.reconnect()
+}
+
+function deniedWords(reason: string, copy: CopyState): string {
+  const kept = copy === 'none' ? 'this tab only: leave it open' : 'this browser'
+  return `The server does not take changes: ${reason}. What you write is kept in ${kept}.`
 }
 
 function count(changes: number): string {
