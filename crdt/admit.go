@@ -97,7 +97,7 @@ func (a *applier) harmless(b *block, client int32) bool {
 		return false
 	}
 	c := a.doc[client]
-	if c == noClient || b.origin.client != client || b.origin.clock != b.clock-1 {
+	if c == noClient || a.doc[b.ror.client] == noClient || b.origin.client != client || b.origin.clock != b.clock-1 {
 		return false
 	}
 	tail := a.d.clients[c].tail

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math/rand/v2"
 	"slices"
+
+	"weft/crdt/lib0"
 )
 
 // applier carries one message into a document.
@@ -45,6 +47,9 @@ func (d *Doc) Load(state []byte, v Version) (Applied, error) {
 }
 
 func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
+	if d.editing {
+		panic("crdt: Apply inside Edit")
+	}
 	m := &d.msg
 	if err := m.decode(update, v, lim); err != nil {
 		m.release()
@@ -139,7 +144,7 @@ func (a *applier) start(d *Doc, m *message) {
 // with the last run of its author, and tells whether it was one.
 func (a *applier) typed() bool {
 	m, d := a.m, a.d
-	if len(m.blocks) != 1 || len(m.deletes) != 0 || d.pending.structs != nil || len(d.pending.deletes) != 0 {
+	if len(m.blocks) != 1 || len(m.sections) != 1 || len(m.deletes) != 0 || d.pending.structs != nil || len(d.pending.deletes) != 0 {
 		return false
 	}
 	client := a.doc[m.sections[0].client]
@@ -286,11 +291,31 @@ func (a *applier) resplit(b *block) {
 		return
 	}
 	if b.flags&hasOrigin != 0 {
-		a.d.cleanEnd(id{a.doc[b.origin.client], b.origin.clock})
+		if i := (id{a.doc[b.origin.client], b.origin.clock}); !a.d.cutsPair(id{i.client, i.clock + 1}) {
+			a.d.cleanEnd(i)
+		}
 	}
 	if b.flags&hasRor != 0 {
-		a.d.cleanStart(id{a.doc[b.ror.client], b.ror.clock})
+		if i := (id{a.doc[b.ror.client], b.ror.clock}); !a.d.cutsPair(i) {
+			a.d.cleanStart(i)
+		}
 	}
+}
+
+// cutsPair tells whether a split before i would cut a surrogate pair, and so
+// change the text. A block that is known split there when it came, if its
+// origin is a true one; yjs does it again.
+func (d *Doc) cutsPair(i id) bool {
+	c := &d.clients[i.client]
+	if i.clock >= c.next {
+		return false
+	}
+	it := d.items.at(c.index.find(i.clock).ref())
+	if !it.wide() || it.kind() != kindString || it.clock == i.clock {
+		return false
+	}
+	_, cut := lib0.UTF16Offset(c.slab[it.body:], int(i.clock-it.clock))
+	return cut
 }
 
 // want remembers the smallest clock of a client that the leftovers wait for.

@@ -119,8 +119,9 @@ type Doc struct {
 	redone  redone // what an UndoManager restored, nil for nothing
 
 	// Onlookers.
-	watch  *watch // nil: nobody observes
-	frozen bool   // inside View or an observer
+	watch   *watch // nil: nobody observes
+	frozen  bool   // inside View or an observer
+	editing bool   // inside Edit
 
 	// Scratch of one call, kept for its memory.
 	tx     transaction

@@ -20,10 +20,11 @@ func (t SharedText) ApplyDelta(ops []Op) error {
 		if steps[i], err = t.prepare(o); err != nil {
 			return fmt.Errorf("step %d: %w", i, err)
 		}
+		left := t.Len() - reach
+		if o.Retain > left || o.Delete > left-o.Retain {
+			return fmt.Errorf("step %d: %w: past the end by %d", i, ErrIndex, o.Retain+o.Delete-left)
+		}
 		reach += o.Retain + o.Delete
-	}
-	if length := t.Len(); reach > length {
-		return fmt.Errorf("%w: %d of %d", ErrIndex, reach, length)
 	}
 	c := t.s.start()
 	for i := range steps {

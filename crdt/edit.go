@@ -23,10 +23,18 @@ type Tx struct{ d *Doc }
 // Edit runs f, which changes the document through its Tx, and returns the V1
 // update that tells others, nil when nothing changed. The update belongs to
 // the caller. When f returns an error Edit returns it beside the update: what
-// f did before stands.
+// f did before stands. f must not call Edit or Apply. When f panics, what it did
+// is in the document but in no update: throw the document away.
 func (d *Doc) Edit(f func(*Tx) error) (update []byte, err error) {
+	if d.editing {
+		panic("crdt: Edit inside Edit")
+	}
 	d.begin()
-	err = f(&Tx{d})
+	d.editing = true
+	func() {
+		defer func() { d.editing = false }()
+		err = f(&Tx{d})
+	}()
 	d.commit(true)
 	for _, c := range d.tx.touched {
 		if d.clients[c].next != d.clients[c].before {

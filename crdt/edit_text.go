@@ -76,7 +76,7 @@ func (s shared) insertEmbed(c *cursor, body []byte) error {
 
 // Delete removes length units from index on, and formats that this leaves without effect.
 func (t SharedText) Delete(index, length int) error {
-	if length < 0 || index < 0 || index+length > t.Len() {
+	if length < 0 || index < 0 || length > t.Len()-index {
 		return fmt.Errorf("%w: %d+%d of %d", ErrIndex, index, length, t.Len())
 	}
 	c, err := t.s.seek(index)
@@ -98,7 +98,7 @@ func (t SharedText) removeAt(c *cursor, length int) error {
 
 // Format sets formats on length units from index on.
 func (t SharedText) Format(index, length int, formats ...Format) error {
-	if length < 0 || index < 0 || index+length > t.Len() {
+	if length < 0 || index < 0 || length > t.Len()-index {
 		return fmt.Errorf("%w: %d+%d of %d", ErrIndex, index, length, t.Len())
 	}
 	want, err := t.formats(formats)

@@ -49,7 +49,7 @@ func (a SharedArray) Delete(index, n int) error { return a.s.cut(index, n) }
 
 // cut deletes n units from index on.
 func (s shared) cut(index, n int) error {
-	if length := s.length(); n < 0 || index < 0 || index+n > length {
+	if length := s.length(); n < 0 || index < 0 || n > length-index {
 		return fmt.Errorf("%w: %d+%d of %d", ErrIndex, index, n, length)
 	}
 	c, err := s.seek(index)

@@ -445,7 +445,6 @@ const keepColumns = 16 << 10 // bytes
 // know, and all deletions; nil means the whole state. What is pending in the
 // document is part of it, as in yjs' encodeStateAsUpdate.
 func (d *Doc) AppendDiff(dst []byte, since StateVector, v Version) []byte {
-	defer d.release()
 	if d.pending.structs == nil && len(d.pending.deletes) == 0 {
 		return d.appendState(dst, since, v)
 	}
@@ -485,8 +484,11 @@ func (d *Doc) appendState(dst []byte, since StateVector, v Version) []byte {
 	}
 	w.deleteSet(d, order)
 	out := w.finish(dst)
-	if len(w.buf) > keepColumns {
+	if v == V2 && len(out)-len(dst) > keepColumns {
 		d.enc = encoderV2{}
+	}
+	if cap(d.ranges) > keepScratch {
+		d.ranges = nil
 	}
 	return out
 }

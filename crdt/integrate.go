@@ -6,6 +6,7 @@ import "slices"
 type yata struct {
 	steps    int // items scanned since a message entered
 	scanned  []ref
+	passed   []ref       // by a scan from the other end, see resolve.go
 	where    map[ref]int // of scanned, once it is long
 	survivor ref         // what the last merge left
 }
@@ -276,6 +277,12 @@ func (d *Doc) resolve(it *item, author ClientID) ref {
 	d.scanned = d.scanned[:0]
 	conflicting := 0 // scanned[conflicting:] stand between left and o
 	for o != 0 && o != it.right {
+		if len(d.scanned) == manyScanned {
+			if left, ok := d.resolveBack(it, author, o); ok {
+				clear(d.where)
+				return left
+			}
+		}
 		other := d.items.at(o)
 		d.scanned = append(d.scanned, o)
 		if other.origin == it.origin {

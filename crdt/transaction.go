@@ -215,13 +215,20 @@ func (d *Doc) commit(local bool) {
 	d.compactWasteful(ch)
 }
 
-// compactWasteful compacts the slabs of clients whose structs were deleted, where it pays.
+// compactWasteful compacts the slabs of clients whose structs were deleted or split, where it pays.
 func (d *Doc) compactWasteful(ch *changes) {
-	for i, r := range ch.deletes {
-		c := &d.clients[r.client]
-		if (i == 0 || ch.deletes[i-1].client != r.client) && d.wasteful(c) {
-			d.compact(c)
+	last := int32(noClient)
+	look := func(client int32) {
+		if client != last && d.wasteful(&d.clients[client]) {
+			d.compact(&d.clients[client])
 		}
+		last = client
+	}
+	for _, r := range ch.deletes {
+		look(r.client)
+	}
+	for _, i := range ch.merge {
+		look(i.client)
 	}
 }
 
