@@ -202,3 +202,37 @@ test('a server that ends the visit for good says why, and the way back is a clic
   await ada.online()
   assert.equal(await ada.page.locator('#notice').isVisible(), false)
 })
+
+test('a change that is larger than the server takes is named as the cause, with a way out', async () => {
+  const ada = await s.person('Ada')
+  ada.spoilPage()
+  // As a server does that takes no message over 100 kB.
+  const most = 100_000
+  let refusals = 0
+  await ada.page.routeWebSocket(/\/yjs\//, (socket) => {
+    const server = socket.connectToServer()
+    socket.onMessage((message) => {
+      if (message.length <= most) return server.send(message)
+      refusals++
+      socket.close({ code: 4413, reason: 'a message is larger than this server accepts' })
+    })
+  })
+  await ada.enter(s.room())
+  await ada.typeCode('small ')
+  await ada.sees('code', 'small ')
+  await ada.page.keyboard.insertText('x'.repeat(2 * most))
+  const notice = ada.page.getByRole('alert').filter({ hasText: 'Your change is larger than this server takes' })
+  await notice.filter({ hasText: '“Try again” will not help by itself: undo the change, then reload this page.' }).waitFor()
+  await ada.page.getByRole('button', { name: 'Try again' }).click()
+  await until('the change is refused again', () => refusals === 2)
+  await notice.waitFor()
+
+  await ada.page.getByRole('button', { name: 'Undo my change' }).last().click()
+  await ada.says(/^Offline · .* kept in this browser$/)
+  assert.ok((await ada.replica()).code.length < most)
+  await ada.page.reload()
+  await ada.online()
+  await ada.typeCode('again')
+  await ada.sees('code', 'again')
+  assert.equal(await ada.page.locator('#notice').isVisible(), false)
+})

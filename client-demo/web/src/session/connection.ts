@@ -2,16 +2,19 @@
 
 import type { WebsocketProvider } from 'y-websocket'
 
-/** connecting: the first attempt runs. online: connected and in sync. offline: neither, and `why` tells more. */
+/**
+ * connecting: the first attempt runs. online: connected and in sync. offline: neither, and `why` tells more.
+ * refused: the server closed for good, with a code of the range 4400 to 4499 and its words for it.
+ */
 export type LinkState =
   | { state: 'connecting' | 'online' }
   | { state: 'offline'; why: 'unreachable' | 'chosen' }
-  | { state: 'offline'; why: 'refused'; reason: string }
+  | { state: 'offline'; why: 'refused'; code: number; reason: string }
 
 /** Watches a provider's link, and lets a person leave and come back. */
 export class Connection extends EventTarget {
   readonly #provider: WebsocketProvider
-  #refused: string | null = null
+  #refused: { code: number; reason: string } | null = null
   #failed = false
 
   constructor(provider: WebsocketProvider) {
@@ -28,7 +31,7 @@ export class Connection extends EventTarget {
       queueMicrotask(() => this.#changed())
     })
     provider.on('closed', ({ code, reason }) => {
-      this.#refused = reason === '' ? `close code ${code}` : reason
+      this.#refused = { code, reason: reason === '' ? `close code ${code}` : reason }
       this.#changed()
     })
   }
@@ -37,7 +40,7 @@ export class Connection extends EventTarget {
   get link(): LinkState {
     const p = this.#provider
     if (p.wsconnected && p.synced) return { state: 'online' }
-    if (this.#refused !== null && !p.shouldConnect) return { state: 'offline', why: 'refused', reason: this.#refused }
+    if (this.#refused !== null && !p.shouldConnect) return { state: 'offline', why: 'refused', ...this.#refused }
     if (!p.shouldConnect) return { state: 'offline', why: 'chosen' }
     // Between two attempts the provider says "connecting" again and again; the person is offline until one succeeds.
     if (this.#failed) return { state: 'offline', why: 'unreachable' }

@@ -7,6 +7,8 @@ import type { Session } from '../session/session'
 import { announce, byId, make } from './dom'
 import { attachPopover } from './popover'
 
+const codeTooLarge = 4413 // the close code of changes larger than the server takes
+
 /** Shows a session's link and saved state, and lets the person leave and come back. */
 export function showStatus(session: Session): void {
   const { connection, saved, copy } = session
@@ -76,7 +78,7 @@ function explain(link: LinkState, state: SaveState, copy: CopyState): string {
 function showNotice(link: LinkState, { denied }: SaveState, copy: CopyState, connection: Connection): void {
   const refused = link.state === 'offline' && link.why === 'refused'
   let words = ''
-  if (refused) words = `The server ended this visit: ${link.reason}`
+  if (refused) words = refusedWords(link.code, link.reason)
   else if (denied !== null) words = deniedWords(denied, copy)
   byId('notice').hidden = words === ''
   // An alert is read aloud whenever its text is set.
@@ -84,6 +86,13 @@ function showNotice(link: LinkState, { denied }: SaveState, copy: CopyState, con
   const action = byId<HTMLButtonElement>('notice-action')
   action.hidden = !refused
   action.onclick = () => connection.reconnect()
+}
+
+// The way out for a change that is too large was tried: after an undo alone the change would still be sent, because it
+// is kept for redo; after a reload only what is left of it is.
+function refusedWords(code: number, reason: string): string {
+  if (code !== codeTooLarge) return `The server ended this visit: ${reason}`
+  return `Your change is larger than this server takes: ${reason}. “Try again” will not help by itself: undo the change, then reload this page.`
 }
 
 function deniedWords(reason: string, copy: CopyState): string {
