@@ -46,10 +46,6 @@ type conn struct {
 	endBy   time.Time            // when ending: the deadline of what is left to write and read
 }
 
-// lost is the reason of a connection that ended without a word: there is nobody to send a code to, and 1006 is the
-// number that RFC 6455 section 7.1.5 keeps for exactly that and forbids on the wire.
-var lost = protocol.Reason{Code: websocket.CloseAbnormalClosure, Name: "lost", Text: "the connection broke", Retry: true}
-
 const (
 	// closeTime bounds the end of a connection: the last writes, the close frame and the wait for its answer.
 	closeTime = 5 * time.Second
@@ -146,7 +142,7 @@ func (c *conn) readFailure(err error) *protocol.CloseError {
 		return ce
 	}
 	if c.in.failed != nil {
-		return &protocol.CloseError{Reason: lost, Cause: c.in.failed}
+		return &protocol.CloseError{Reason: protocol.Lost, Cause: c.in.failed}
 	}
 	if ce, ok := errors.AsType[*websocket.CloseError](err); ok {
 		return protocol.Normal.Closef("closed by the client with %d", ce.Code) // its text is the client's own, not for logs
@@ -163,7 +159,7 @@ func (c *conn) end(why *protocol.CloseError) {
 		c.ending = why
 		now := time.Now()
 		c.endBy = now.Add(closeTime)
-		if why.Reason == lost {
+		if why.Reason == protocol.Lost {
 			c.endBy = now
 		}
 		// Errors of a socket that is gone: its reads and writes will tell.

@@ -116,7 +116,7 @@ func (c *conn) giveUp() {
 // writeWork writes everything that is queued and what w asks for; the close frame comes last. It returns whether the
 // outbox held anything, for only a Take that finds nothing puts the outbox to rest.
 func (c *conn) writeWork(o *outgoing, w work) (taken bool, err error) {
-	if w.ending != nil && w.ending.Reason == lost {
+	if w.ending != nil && w.ending.Reason == protocol.Lost { // there is nobody to send to
 		return false, nil
 	}
 	if w.pong != nil {
@@ -215,5 +215,5 @@ func writeFailure(err error) *protocol.CloseError {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &protocol.CloseError{Reason: protocol.TooSlow, Detail: "nothing read for 30 s"}
 	}
-	return &protocol.CloseError{Reason: lost, Cause: err}
+	return &protocol.CloseError{Reason: protocol.Lost, Cause: err}
 }

@@ -18,21 +18,17 @@ type Reason struct {
 // stop reconnecting on them. All others may be retried; clients do that after a
 // back-off of their own.
 var (
-	Normal       = Reason{Code: 1000, Name: "normal", Text: "closed by agreement", Retry: true}
-	GoingAway    = Reason{Code: 1001, Name: "going_away", Text: "the server is going away", Retry: true}
-	BadFrame     = Reason{Code: 1002, Name: "bad_frame", Text: "the bytes break the WebSocket protocol", Retry: true}
-	StrangerSize = Reason{Code: 1009, Name: "stranger_too_large", Text: "the message is too large for a client that has not signed in", Retry: true}
-	Restarting   = Reason{Code: 1012, Name: "restarting", Text: "the server restarts, come back in a moment", Retry: true}
-	Overloaded   = Reason{Code: 1013, Name: "overloaded", Text: "the server has no room for this now, try again later", Retry: true}
+	Normal     = Reason{Code: 1000, Name: "normal", Text: "closed by agreement", Retry: true}
+	Lost       = Reason{Code: 1006, Name: "lost", Text: "the connection broke", Retry: true} // never on the wire (RFC 6455 section 7.4.1): nobody is left to send it to
+	Restarting = Reason{Code: 1012, Name: "restarting", Text: "the server restarts, come back in a moment", Retry: true}
+	Overloaded = Reason{Code: 1013, Name: "overloaded", Text: "the server has no room for this now, try again later", Retry: true}
 
 	Malformed    = Reason{Code: 4400, Name: "malformed", Text: "a message could not be read"}
 	Unauthorized = Reason{Code: 4401, Name: "unauthorized", Text: "a valid token is needed"}
 	Forbidden    = Reason{Code: 4403, Name: "forbidden", Text: "access to this room is not allowed"}
 	NotFound     = Reason{Code: 4404, Name: "not_found", Text: "there is no such room"}
 	TimedOut     = Reason{Code: 4408, Name: "timed_out", Text: "a message took too long to arrive"}
-	Conflict     = Reason{Code: 4409, Name: "conflict", Text: "the change contradicts what the room holds"}
 	TooLarge     = Reason{Code: 4413, Name: "too_large", Text: "a message is larger than this server accepts"}
-	Unresolvable = Reason{Code: 4422, Name: "unresolvable", Text: "changes build on others that nobody here has"}
 	Quarantined  = Reason{Code: 4423, Name: "quarantined", Text: "the stored document is damaged and set aside, its operator must look at it"}
 
 	Internal    = Reason{Code: 4500, Name: "internal", Text: "the server made a mistake", Retry: true}
@@ -44,8 +40,8 @@ var (
 // Reasons returns the whole table in the order of its codes.
 func Reasons() []Reason {
 	return []Reason{
-		Normal, GoingAway, BadFrame, StrangerSize, Restarting, Overloaded,
-		Malformed, Unauthorized, Forbidden, NotFound, TimedOut, Conflict, TooLarge, Unresolvable, Quarantined,
+		Normal, Lost, Restarting, Overloaded,
+		Malformed, Unauthorized, Forbidden, NotFound, TimedOut, TooLarge, Quarantined,
 		Internal, Draining, TooSlow, RateLimited,
 	}
 }
