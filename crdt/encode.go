@@ -409,12 +409,15 @@ func (w *writer) deletions(ds []rawDeletion) {
 	}
 }
 
-// mergeSorted returns ds sorted; it stays untouched when it is already.
+// mergeSorted returns ds sorted and without overlaps; it stays untouched when it is so already.
 func mergeSorted(ds []rawDeletion) []rawDeletion {
-	if slices.IsSortedFunc(ds, compareDeletions) {
-		return ds
+	for i := 1; i < len(ds); i++ {
+		a, b := ds[i-1], ds[i]
+		if a.client < b.client || a.client == b.client && a.clock+a.length > b.clock {
+			return mergeDeletions(ds)
+		}
 	}
-	return mergeDeletions(ds)
+	return ds
 }
 
 func compareDeletions(a, b rawDeletion) int {

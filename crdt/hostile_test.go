@@ -306,6 +306,22 @@ func TestFutureDelete(t *testing.T) {
 	}
 }
 
+// TestOverlappingPendingDeletes keeps deletes that overlap until their author writes.
+func TestOverlappingPendingDeletes(t *testing.T) {
+	d := crdt.New(crdt.Options{})
+	if _, err := d.Apply(new(forge).uint(0, 1, 7, 3, 0, 1, 0, 1, 0, 3).b, crdt.V1); err != nil {
+		t.Fatalf("Apply(deletes) = %v", err)
+	}
+	checkReloads(t, crdt.Options{}, d)
+	d = load(t, crdt.Options{}, d.AppendDiff(nil, nil, crdt.V1))
+	if _, err := d.Apply(one(1, 7, 0).raw(cString).uint(1).str("text").str("abcd").end(), crdt.V1); err != nil {
+		t.Fatalf("Apply(text) = %v", err)
+	}
+	if got := d.Text("text"); got != "d" {
+		t.Errorf("Text = %q, want %q", got, "d")
+	}
+}
+
 // TestPendingLeavesNothing sends what can never be integrated, from ever new authors.
 func TestPendingLeavesNothing(t *testing.T) {
 	d := load(t, crdt.Options{ReturnPending: true}, base(t))
