@@ -45,8 +45,10 @@ type Rooms interface {
 	Join(ctx context.Context, name string, p room.Peer) (Session, error)
 	// Status describes one room without opening it.
 	Status(ctx context.Context, name string) (room.Status, error)
-	// List describes the rooms that are open or stored.
-	List(ctx context.Context) ([]room.Status, error)
+	// List describes up to limit rooms, the open ones first; more tells that there are others.
+	List(ctx context.Context, limit int) (list []room.Status, more bool, err error)
+	// ListAfter describes up to limit rooms, open or stored, in the order of their names, from the first one behind after.
+	ListAfter(ctx context.Context, after string, limit int) (list []room.Status, more bool, err error)
 	// Export calls f with the room's document on the goroutine that owns it, opening the room when it is cold.
 	Export(ctx context.Context, name string, f func(*crdt.Doc) error) error
 }

@@ -274,6 +274,7 @@ func (r *recorder) dump() string {
 type fakeRooms struct {
 	join   func(ctx context.Context, name string, p room.Peer) (gateway.Session, error)
 	status func(name string) (room.Status, error)
+	list   func(after string, limit int) ([]room.Status, bool, error) // after is empty for List, else "after " and the name
 	export func(name string, f func(*crdt.Doc) error) error
 }
 
@@ -288,7 +289,16 @@ func (f *fakeRooms) Status(_ context.Context, name string) (room.Status, error) 
 	return f.status(name)
 }
 
-func (f *fakeRooms) List(context.Context) ([]room.Status, error) { return nil, nil }
+func (f *fakeRooms) List(_ context.Context, limit int) ([]room.Status, bool, error) {
+	if f.list == nil {
+		return nil, false, nil
+	}
+	return f.list("", limit)
+}
+
+func (f *fakeRooms) ListAfter(_ context.Context, after string, limit int) ([]room.Status, bool, error) {
+	return f.list("after "+after, limit)
+}
 
 func (f *fakeRooms) Export(_ context.Context, name string, do func(*crdt.Doc) error) error {
 	return f.export(name, do)

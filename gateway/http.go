@@ -14,6 +14,7 @@ var (
 	errNotFound  = &refusal{http.StatusNotFound, "not_found", "nothing is served here", 0}
 	errDraining  = &refusal{http.StatusServiceUnavailable, "draining", "the server is going down for a restart", 2 * time.Second}
 	errInternal  = &refusal{http.StatusInternalServerError, "internal", "the server made a mistake", time.Second}
+	errLimit     = &refusal{http.StatusBadRequest, "bad_limit", "limit is a number from 1 to 1000", 0}
 	errNoSuchDoc = &refusal{http.StatusNotFound, "room_not_found", "nothing is stored under this room name", 0}
 )
 

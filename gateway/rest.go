@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -105,15 +106,42 @@ func (s *Server) withRoom(ctx context.Context, w http.ResponseWriter, r *http.Re
 	f(ctx, w, r, st)
 }
 
+// Bounds of one answer of GET /v1/rooms.
+const (
+	defaultListed = 100   // rooms
+	maxListed     = 1_000 // rooms; some 200 kB of JSON
+)
+
+// listRooms is GET /v1/rooms?limit=N&after=NAME. Without after it shows what a person wants to see, the open rooms
+// before the others. With after it goes through all rooms by name: a program starts with an empty after and goes on
+// with the last name of each answer while more is true.
 func (s *Server) listRooms(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	list, err := s.o.Rooms.List(ctx)
+	query := r.URL.Query()
+	limit := defaultListed
+	if text := query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxListed {
+			s.refuse(w, r, errLimit)
+			return
+		}
+		limit = n
+	}
+	var answer struct {
+		Rooms []roomEntry `json:"rooms"`
+		More  bool        `json:"more,omitempty"` // there are others
+	}
+	var list []room.Status
+	var err error
+	if query.Has("after") {
+		list, answer.More, err = s.o.Rooms.ListAfter(ctx, query.Get("after"), limit)
+	} else {
+		list, answer.More, err = s.o.Rooms.List(ctx, limit)
+	}
 	if err != nil {
 		s.refuse(w, r, roomRefusal(err))
 		return
 	}
-	answer := struct {
-		Rooms []roomEntry `json:"rooms"`
-	}{make([]roomEntry, 0, len(list))}
+	answer.Rooms = make([]roomEntry, 0, len(list))
 	for _, st := range list {
 		answer.Rooms = append(answer.Rooms, roomEntry{
 			Name: st.Room, Open: st.Open, Conns: st.Conns, People: st.People, Bytes: st.Bytes + st.Unsaved,

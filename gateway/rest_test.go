@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -100,6 +101,47 @@ func TestRESTListAndSaved(t *testing.T) {
 	}
 	if len(list.Rooms) != 1 || list.Rooms[0].Name != "a/b" || !list.Rooms[0].Open || list.Rooms[0].Conns != 1 || list.Rooms[0].Bytes == 0 || list.Rooms[0].Saved.Seq != 1 {
 		t.Errorf("GET /v1/rooms = %+v, want the one open room", list)
+	}
+}
+
+// TestRESTListIsBounded checks what GET /v1/rooms asks of the rooms, and what it refuses to ask.
+func TestRESTListIsBounded(t *testing.T) {
+	var asked string
+	s, err := gateway.New(gateway.Options{Rooms: &fakeRooms{
+		list: func(after string, limit int) ([]room.Status, bool, error) {
+			asked = fmt.Sprint(after, "/", limit)
+			return []room.Status{{Room: "x"}}, limit == 1, nil
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const entry = `{"name":"x","open":false,"conns":0,"people":0,"bytes":0,"pos":{"epoch":0,"seq":0},"saved":{"epoch":0,"seq":0}}`
+	const all, more = `{"rooms":[` + entry + `]}`, `{"rooms":[` + entry + `],"more":true}`
+	const bad = `{"error":{"code":"bad_limit","message":"limit is a number from 1 to 1000","retryable":false}}`
+	for _, c := range []struct {
+		query, asked string
+		status       int
+		body         string
+	}{
+		{"", "/100", http.StatusOK, all},
+		{"?limit=", "/100", http.StatusOK, all},
+		{"?limit=1", "/1", http.StatusOK, more},
+		{"?limit=1000", "/1000", http.StatusOK, all},
+		{"?after=", "after /100", http.StatusOK, all},
+		{"?after=a%2Fb&limit=1", "after a/b/1", http.StatusOK, more},
+		{"?limit=1001", "", http.StatusBadRequest, bad},
+		{"?limit=0", "", http.StatusBadRequest, bad},
+		{"?limit=-1", "", http.StatusBadRequest, bad},
+		{"?limit=many", "", http.StatusBadRequest, bad},
+		{"?limit=99999999999999999999", "", http.StatusBadRequest, bad},
+	} {
+		asked = ""
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/rooms"+c.query, nil))
+		if got := strings.TrimSpace(w.Body.String()); w.Code != c.status || got != c.body || asked != c.asked {
+			t.Errorf("GET /v1/rooms%s = %d %s, asked for %q, want %d %s, asked for %q", c.query, w.Code, got, asked, c.status, c.body, c.asked)
+		}
 	}
 }
 

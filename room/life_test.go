@@ -454,19 +454,43 @@ func TestStatusListExport(t *testing.T) {
 		c.announce(1, 1, "{}")
 		c.announce(2, 1, "{}")
 		settle(c)
-		list, err := w.rooms.List(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var names []string
-		for _, st := range list {
-			names = append(names, st.Room)
-			if got := w.status(st.Room); got != st {
-				t.Errorf("Status(%q) = %+v, List says %+v", st.Room, got, st)
+		fresh := w.join("c", &client{}, peer(0)) // open, and never written
+		settle(fresh)
+		for _, tt := range []struct {
+			limit int
+			want  []string
+			more  bool
+		}{
+			{100, []string{"b", "c", "a", "a/1", "ü"}, false},
+			{5, []string{"b", "c", "a", "a/1", "ü"}, false},
+			{4, []string{"b", "c", "a", "a/1"}, true},
+			{3, []string{"b", "c", "a"}, true},
+			{2, []string{"b", "c"}, true},
+			{1, []string{"b"}, true},
+		} {
+			list, more, err := w.rooms.List(t.Context(), tt.limit)
+			if got := w.names(list); err != nil || more != tt.more || !slices.Equal(got, tt.want) {
+				t.Errorf("List(%d) = %q, %v, %v, want %q, %v", tt.limit, got, more, err, tt.want, tt.more)
 			}
 		}
-		if want := []string{"a", "a/1", "b", "ü"}; !slices.Equal(names, want) {
-			t.Errorf("List() = %q, want %q", names, want)
+		for _, tt := range []struct {
+			after string
+			limit int
+			want  []string
+			more  bool
+		}{
+			{"", 100, []string{"a", "a/1", "b", "c", "ü"}, false},
+			{"", 5, []string{"a", "a/1", "b", "c", "ü"}, false},
+			{"", 2, []string{"a", "a/1"}, true},
+			{"a/1", 2, []string{"b", "c"}, true},
+			{"c", 2, []string{"ü"}, false},
+			{"a/", 1, []string{"a/1"}, true},
+			{"ü", 2, nil, false},
+		} {
+			list, more, err := w.rooms.ListAfter(t.Context(), tt.after, tt.limit)
+			if got := w.names(list); err != nil || more != tt.more || !slices.Equal(got, tt.want) {
+				t.Errorf("ListAfter(%q, %d) = %q, %v, %v, want %q, %v", tt.after, tt.limit, got, more, err, tt.want, tt.more)
+			}
 		}
 		if st := w.status("b"); !st.Open || st.Conns != 1 || st.People != 2 {
 			t.Errorf("Status(b) = %+v, want it open with 1 conn and 2 people", st)
@@ -480,6 +504,35 @@ func TestStatusListExport(t *testing.T) {
 		failure := errors.New("of the caller")
 		if err := w.rooms.Export(t.Context(), "a", func(*crdt.Doc) error { return failure }); !errors.Is(err, failure) {
 			t.Errorf("Export = %v, want the caller's error", err)
+		}
+	})
+}
+
+// names returns the names of a list, after a look whether Status says the same.
+func (w *world) names(list []room.Status) (names []string) {
+	w.t.Helper()
+	for _, st := range list {
+		names = append(names, st.Room)
+		if got := w.status(st.Room); got != st {
+			w.t.Errorf("Status(%q) = %+v, the list says %+v", st.Room, got, st)
+		}
+	}
+	return names
+}
+
+// TestBusiestRoomsAreListedFirst fills a list that is shorter than the open rooms.
+func TestBusiestRoomsAreListedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		for name, n := range map[string]int{"a": 1, "b": 3, "c": 2, "d": 1} {
+			for range n {
+				settle(w.join(name, &client{}, peer(0)))
+			}
+		}
+		list, more, err := w.rooms.List(t.Context(), 3)
+		if got, want := w.names(list), []string{"b", "c", "a"}; err != nil || !more || !slices.Equal(got, want) {
+			t.Errorf("List(3) = %q, %v, %v, want %q and more", got, more, err, want)
 		}
 	})
 }

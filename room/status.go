@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -66,34 +67,78 @@ func (g *Registry) Status(ctx context.Context, name string) (Status, error) {
 	return g.coldStatus(infos[0]), nil
 }
 
-// List describes all rooms, open and stored, sorted by name.
-func (g *Registry) List(ctx context.Context) ([]Status, error) {
-	var list []Status
-	seen := map[string]bool{}
+// List describes up to limit rooms, which must be at least 1: first the open
+// ones, those with the most sessions in front, then stored ones by name. more
+// tells that there are others.
+func (g *Registry) List(ctx context.Context, limit int) (list []Status, more bool, err error) {
+	open := map[string]bool{}
 	for _, name := range g.names() {
 		if st, ok := g.openStatus(name); ok {
 			list = append(list, st)
-			seen[name] = true
+			open[name] = true
 		}
 	}
-	const page = 1000
-	for after := ""; ; {
-		infos, err := g.o.Store.Rooms(ctx, after, page)
+	slices.SortFunc(list, func(a, b Status) int {
+		return cmp.Or(cmp.Compare(b.Conns, a.Conns), strings.Compare(a.Room, b.Room))
+	})
+	for after := ""; len(list) <= limit; {
+		infos, err := g.o.Store.Rooms(ctx, after, limit+1)
 		if err != nil {
-			return nil, fmt.Errorf("list rooms: %w", err)
+			return nil, false, fmt.Errorf("list rooms: %w", err)
 		}
 		for _, info := range infos {
-			if !seen[info.Room] {
+			if !open[info.Room] {
 				list = append(list, g.coldStatus(info))
 			}
 		}
-		if len(infos) < page {
+		if len(infos) <= limit {
 			break
 		}
 		after = infos[len(infos)-1].Room
 	}
-	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Room, b.Room) })
-	return list, nil
+	list, more = cut(list, limit)
+	return list, more, nil
+}
+
+// ListAfter describes up to limit rooms, which must be at least 1, open or
+// stored, whose names sort behind after, by name. more tells that there are
+// others behind them. Called again with the last name, it finds every room that
+// is there all the time, however many open and close meanwhile.
+func (g *Registry) ListAfter(ctx context.Context, after string, limit int) (list []Status, more bool, err error) {
+	names := g.names() // before the stored ones: a room that closes in between is stored by then
+	infos, err := g.o.Store.Rooms(ctx, after, limit+1)
+	if err != nil {
+		return nil, false, fmt.Errorf("list rooms after %q: %w", after, err)
+	}
+	stored := make(map[string]persistence.Info, len(infos))
+	for _, info := range infos {
+		stored[info.Room] = info
+		names = append(names, info.Room)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if len(list) > limit {
+			break
+		}
+		if name <= after {
+			continue
+		}
+		if st, ok := g.openStatus(name); ok {
+			list = append(list, st)
+		} else if info, ok := stored[name]; ok {
+			list = append(list, g.coldStatus(info))
+		}
+	}
+	list, more = cut(list, limit)
+	return list, more, nil
+}
+
+// cut shortens a list to limit and reports whether it was longer.
+func cut(list []Status, limit int) ([]Status, bool) {
+	if len(list) <= limit {
+		return list, false
+	}
+	return list[:limit:limit], true
 }
 
 // openStatus returns what an open room last published.
