@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import WebSocket from 'ws'
 import { stage } from './harness/stage.mjs'
 import { until } from './harness/wait.mjs'
 
@@ -58,6 +59,24 @@ test('live rooms are listed with their people', async () => {
   await entry.filter({ hasText: '1 person' }).waitFor()
   await entry.click()
   await bo.sees('code', 'x')
+})
+
+test('a room that the demo cannot open is listed without a link', async () => {
+  const odd = ['odd//name', 'odd/']
+  const sockets = odd.map((name) => new WebSocket(`${s.server.url.replace('http', 'ws')}/yjs/${name}`))
+  try {
+    await Promise.all(sockets.map((socket) => new Promise((open, failed) => socket.on('open', open).on('error', failed))))
+    const ada = await s.person('Ada')
+    await ada.page.goto(s.server.url + '/')
+    for (const name of odd) {
+      const entry = ada.page.locator('#live-list li', { has: ada.page.getByText(name, { exact: true }) })
+      await entry.waitFor()
+      assert.equal(await entry.getByRole('link').count(), 0, `links in the entry of ${name}`)
+      assert.match(await entry.locator('.room').getAttribute('title'), /cannot open the room\. A room name does not/)
+    }
+  } finally {
+    for (const socket of sockets) socket.close()
+  }
 })
 
 test('a copied link leads to the same room, also with slashes and odd characters', async () => {

@@ -1,7 +1,7 @@
 // The landing page's two lists: rooms visited from this browser, and rooms on the server.
 
 import { type LiveRoom, liveRooms } from '../rooms/live'
-import { roomPath } from '../rooms/name'
+import { nameProblem, roomPath } from '../rooms/name'
 import { forgetRoom, recentRooms, type Visit } from '../rooms/recent'
 import { ago, size } from './amounts'
 import { byId, make, makeButton } from './dom'
@@ -61,13 +61,21 @@ function recentEntry({ room, at }: Visit): HTMLElement {
 
 function liveEntry({ name, people, bytes }: LiveRoom): HTMLElement {
   const parts = [people === 0 ? '' : people === 1 ? '1 person' : `${people} people`, bytes ? size(bytes) : '']
-  const link = roomLink(name, parts.filter((p) => p !== '').join(' · '))
-  link.dataset.people = String(people)
-  return make('li', '', link)
+  const detail = parts.filter((p) => p !== '').join(' · ')
+  // Other editors may use names that do not fit in the address of a page.
+  const problem = nameProblem(name)
+  const entry = problem === null ? roomLink(name, detail) : make('span', 'room', ...roomWords(name, detail))
+  if (problem !== null) entry.title = `This demo cannot open the room. ${problem}`
+  entry.dataset.people = String(people)
+  return make('li', '', entry)
 }
 
 function roomLink(room: string, detail: string): HTMLAnchorElement {
-  const link = make('a', 'room', make('span', 'room-name', room), make('span', 'room-detail', detail))
+  const link = make('a', 'room', ...roomWords(room, detail))
   link.href = roomPath(room)
   return link
+}
+
+function roomWords(room: string, detail: string): HTMLElement[] {
+  return [make('span', 'room-name', room), make('span', 'room-detail', detail)]
 }
