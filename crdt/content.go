@@ -327,11 +327,8 @@ func truthy(v []byte) bool {
 		return n != 0
 	case lib0.AnyString:
 		return len(d.Bytes()) > 0
-	case lib0.AnyFloat32:
-		f := float64(math.Float32frombits(binary.BigEndian.Uint32(d.Raw(4))))
-		return f != 0 && !math.IsNaN(f)
-	case lib0.AnyFloat64:
-		f := math.Float64frombits(binary.BigEndian.Uint64(d.Raw(8)))
+	case lib0.AnyFloat32, lib0.AnyFloat64:
+		f := value{formAny, v}.float()
 		return f != 0 && !math.IsNaN(f)
 	case lib0.AnyBigInt:
 		return binary.BigEndian.Uint64(d.Raw(8)) != 0

@@ -1,7 +1,9 @@
 package crdt
 
 import (
+	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -441,7 +443,28 @@ func (v value) jsString() string {
 		}
 		return strings.Join(parts, ",")
 	}
-	return string(v.appendJSON(nil)) // null, booleans, numbers
+	n := value{formAny, any}
+	switch f := n.float(); {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 1):
+		return "Infinity"
+	case math.IsInf(f, -1):
+		return "-Infinity"
+	}
+	return string(n.appendJSON(nil)) // null, booleans, numbers
+}
+
+// float returns the number that an any value of a float type is, else 0.
+func (v value) float() float64 {
+	d := lib0.NewDecoder(v.b)
+	switch d.Byte() {
+	case lib0.AnyFloat32:
+		return float64(math.Float32frombits(binary.BigEndian.Uint32(d.Raw(4))))
+	case lib0.AnyFloat64:
+		return math.Float64frombits(binary.BigEndian.Uint64(d.Raw(8)))
+	}
+	return 0
 }
 
 // compareUTF16 orders strings as JavaScript does, by UTF-16 code units.
