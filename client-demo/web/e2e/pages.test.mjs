@@ -61,6 +61,45 @@ test('live rooms are listed with their people', async () => {
   await bo.sees('code', 'x')
 })
 
+test('the list of rooms is asked for seldom, and not while nobody sees it', async () => {
+  const ada = await s.person('Ada')
+  ada.spoilPage()
+  const asked = []
+  let answered = 0
+  await ada.page.route(/\/v1\/rooms/, async (route) => {
+    asked.push(new URL(route.request().url()).search)
+    const rooms = Array.from({ length: 20 }, (_, i) => ({ name: `room ${i}`, people: 0, bytes: 0 }))
+    await route.fulfill({ json: { rooms } })
+  })
+  ada.page.on('requestfinished', (request) => (answered += request.url().includes('/v1/rooms') ? 1 : 0))
+  const times = (n) => until(() => `${n} questions; ${asked.length} were asked`, () => asked.length === n && answered === n)
+  await ada.page.clock.install()
+  await ada.page.goto(s.server.url + '/')
+  await times(1)
+  // A server that does not know the limit answers with more.
+  await ada.page.getByText('At most 12 rooms are listed here.').waitFor()
+  assert.equal(await ada.page.locator('#live-list li').count(), 12)
+
+  await ada.page.clock.pauseAt(Date.now() + 3_600_000)
+  await until('the question of this hour is answered', () => asked.length === answered)
+  const before = asked.length
+  await ada.page.clock.runFor(10_000)
+  await times(before + 1)
+  await ada.page.evaluate(hide, true)
+  await ada.page.clock.runFor(120_000)
+  await ada.page.evaluate(hide, false)
+  await times(before + 2)
+  await ada.page.clock.runFor(10_000)
+  await times(before + 3)
+  assert.deepEqual(new Set(asked), new Set(['?limit=12']))
+})
+
+// Runs in the page: says that it is hidden, or that it is seen.
+function hide(hidden) {
+  Object.defineProperty(document, 'hidden', { configurable: true, value: hidden })
+  document.dispatchEvent(new Event('visibilitychange'))
+}
+
 test('a room that the demo cannot open is listed without a link', async () => {
   const odd = ['odd//name', 'odd/']
   const sockets = odd.map((name) => new WebSocket(`${s.server.url.replace('http', 'ws')}/yjs/${name}`))

@@ -7,11 +7,12 @@ export interface LiveRoom {
   bytes: number | null
 }
 
-/** Asks the server for its rooms, busiest first. Throws if it cannot be reached or answers something else. */
-export async function liveRooms(signal: AbortSignal): Promise<LiveRoom[]> {
-  const response = await fetch('/v1/rooms', { headers: { Accept: 'application/json' }, signal })
+/** Asks the server for its first rooms by name, at most `limit`, and returns them busiest first. Throws if it cannot be reached or answers something else. */
+export async function liveRooms(limit: number, signal: AbortSignal): Promise<LiveRoom[]> {
+  const response = await fetch(`/v1/rooms?limit=${limit}`, { headers: { Accept: 'application/json' }, signal })
   if (!response.ok) throw new Error(`the server answered ${response.status}`)
-  return parseRooms(await response.json()).sort((a, b) => b.people - a.people || a.name.localeCompare(b.name))
+  const rooms = parseRooms(await response.json()).sort((a, b) => b.people - a.people || a.name.localeCompare(b.name))
+  return rooms.slice(0, limit)
 }
 
 function parseRooms(body: unknown): LiveRoom[] {

@@ -7,7 +7,7 @@ import { ago, size } from './amounts'
 import { byId, make, makeButton } from './dom'
 import { icon } from './icons'
 
-const REFRESH_MS = 4000
+const REFRESH_MS = 10_000
 const LISTED = 12
 
 /** Shows the visited rooms; each can be taken off the list. */
@@ -19,29 +19,35 @@ export function showRecentRooms(): void {
 
 /** Shows the server's rooms and keeps them fresh while the page can be seen. */
 export function showLiveRooms(): void {
-  let asking: AbortController | null = null
+  let asking = false
+  let timer: ReturnType<typeof setInterval> | undefined
   const refresh = async () => {
-    if (document.hidden || asking !== null) return
-    asking = new AbortController()
+    if (asking) return
+    asking = true
     try {
-      drawLive(await liveRooms(asking.signal))
+      drawLive(await liveRooms(LISTED, AbortSignal.timeout(REFRESH_MS)))
     } catch {
       drawUnreachable()
     } finally {
-      asking = null
+      asking = false
     }
   }
-  setInterval(refresh, REFRESH_MS)
-  document.addEventListener('visibilitychange', refresh)
-  void refresh()
+  const follow = () => {
+    clearInterval(timer)
+    if (document.hidden) return
+    timer = setInterval(refresh, REFRESH_MS)
+    void refresh()
+  }
+  document.addEventListener('visibilitychange', follow)
+  follow()
 }
 
 function drawLive(rooms: LiveRoom[]): void {
   const list = byId('live-list')
   const note = byId('live-note')
-  list.replaceChildren(...rooms.slice(0, LISTED).map(liveEntry))
-  note.hidden = rooms.length > 0 && rooms.length <= LISTED
-  note.textContent = rooms.length === 0 ? 'No rooms yet. Open the first one.' : `and ${rooms.length - LISTED} more`
+  list.replaceChildren(...rooms.map(liveEntry))
+  note.hidden = rooms.length > 0 && rooms.length < LISTED
+  note.textContent = rooms.length === 0 ? 'No rooms yet. Open the first one.' : `At most ${LISTED} rooms are listed here.`
 }
 
 function drawUnreachable(): void {
