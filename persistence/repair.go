@@ -37,11 +37,13 @@ func Repair(ctx context.Context, dir string) (r Repaired, err error) {
 	if err != nil {
 		return r, err
 	}
+	var lost []*DamageError
 	for _, room := range rooms {
 		d := s.damage(room)
 		st, whole := s.salvage(room)
 		if !whole || (st.Gen == 0 && (len(st.Tail) == 0 || d.File == roomsFile)) {
 			r.Lost = append(r.Lost, Info{Room: room, Damage: d.Error()})
+			lost = append(lost, d)
 			continue
 		}
 		if err := s.restore(ctx, room, st); err != nil {
@@ -53,10 +55,11 @@ func Repair(ctx context.Context, dir string) (r Repaired, err error) {
 		r.Accepted = append(r.Accepted, d.Error())
 	}
 	if len(r.Accepted) > 0 {
+		// What set the lost rooms aside may have been these losses alone: with them gone each needs a verdict of its own.
 		s.mu.Lock()
 		s.lost = losses{}
 		s.mu.Unlock()
-		err = s.putQuarantine(nil, losses{})
+		err = s.putQuarantine(lost, losses{})
 	}
 	return r, err
 }
