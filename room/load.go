@@ -57,7 +57,7 @@ func (g *Registry) replay(name string, stored persistence.Stored) (doc *crdt.Doc
 	})
 	var rest [][]byte
 	apply := func(update []byte, v crdt.Version) error {
-		a, err := doc.Apply(update, v)
+		a, err := doc.Load(update, v) // what was accepted once is not refused for its size
 		if a.Rest != nil {
 			rest = append(rest, a.Rest)
 		}
@@ -77,7 +77,7 @@ func (g *Registry) replay(name string, stored persistence.Stored) (doc *crdt.Doc
 		waiting := rest
 		rest, again = nil, false
 		for _, u := range waiting {
-			a, err := doc.Apply(u, crdt.V1)
+			a, err := doc.Load(u, crdt.V1)
 			if err != nil {
 				return nil, 0, fmt.Errorf("leftover of an update: %w", err)
 			}
