@@ -87,7 +87,7 @@ type Options struct {
 	// Origins lists the web origins (scheme://host[:port], compared exactly) whose pages may connect beside the
 	// server's own.
 	Origins []string
-	// GuardHost refuses requests whose Host is neither an address nor localhost nor the host of a listed origin. Set
+	// GuardHost refuses requests, those of Admin too, whose Host is neither an address nor localhost nor the host of a listed origin. Set
 	// it where the server trusts its own machine, that is on loopback without auth: see origins.checkHost.
 	GuardHost bool
 	// Demo serves every path that is not the gateway's. Nil: 404.

@@ -52,12 +52,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.o.Demo.ServeHTTP(w, r)
 }
 
-// Admin returns the handler of the operator's listener: health, and metrics at /metrics.
+// Admin returns the handler of the operator's listener: health, and metrics at /metrics. Hosts are checked as on the
+// public one, so that no page that a browser visits can read the metrics of its machine.
 func (s *Server) Admin(metrics http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.EscapedPath()
 		switch {
 		case s.serveHealth(w, r, path):
+		case !s.origins.checkHost(r):
+			s.refuse(w, r, errHost)
 		case path == "/metrics":
 			metrics.ServeHTTP(w, r)
 		default:

@@ -24,6 +24,12 @@ type origins struct {
 	guard  bool            // refuse host names that nobody announced, see checkHost
 }
 
+// CheckOrigin tells why s cannot be an entry of Options.Origins; nil when it can.
+func CheckOrigin(s string) error {
+	_, _, err := parseOrigin(s)
+	return err
+}
+
 // newOrigins reads the allowlist. guard tells that the server serves only its own machine, without auth.
 func newOrigins(list []string, guard bool) (origins, error) {
 	o := origins{listed: map[string]bool{}, hosts: map[string]bool{}, guard: guard}
