@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
@@ -110,6 +111,50 @@ func TestDefaultAdminPortTaken(t *testing.T) {
 	}
 	if banner := s.banner(); !strings.Contains(banner, defaultAdmin+" is taken by another program") || !strings.Contains(banner, "--admin") {
 		t.Errorf("banner does not say that %s is taken:\n%s", defaultAdmin, banner)
+	}
+}
+
+// TestOpenThatFailsLeavesNothingOpen lets open fail late, when both listeners and the store are open.
+func TestOpenThatFailsLeavesNothingOpen(t *testing.T) {
+	dir := t.TempDir()
+	c := &serveCmd{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Data: filepath.Join(dir, "data"), MaxMessage: 1 << 20, Origin: []string{"nonsense"}}
+	s := newServer(c, t.Output())
+	if err := s.open(); err == nil {
+		t.Error("open = nil with an origin that is none, want an error")
+	}
+	for _, a := range []net.Addr{s.publicAt, s.adminAt} {
+		l, err := net.Listen("tcp", a.String())
+		if err != nil {
+			t.Errorf("Listen(%v) after open failed = %v, want nil", a, err)
+			continue
+		}
+		l.Close()
+	}
+	if err := s.close(); err != nil {
+		t.Errorf("close = %v, want nil", err)
+	}
+}
+
+// TestCloseWaitsForEverything looks for goroutines after the end of a server that was drained.
+func TestCloseWaitsForEverything(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	dir := t.TempDir()
+	c := &serveCmd{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Data: filepath.Join(dir, "data"), MaxMessage: 1 << 20, DrainTimeout: patience}
+	s := newServer(c, t.Output())
+	if err := s.open(); err != nil {
+		t.Fatalf("open = %v, want nil", err)
+	}
+	if err := s.drain(make(chan os.Signal)); err != nil {
+		t.Errorf("drain = %v, want nil", err)
+	}
+	if err := s.close(); err != nil {
+		t.Errorf("close = %v, want nil", err)
+	}
+	goleak.VerifyNone(t, before)
+	select {
+	case err := <-s.served:
+		t.Errorf("a listener ended with %v, want it closed in order", err)
+	default:
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -74,8 +75,13 @@ func (c *serveCmd) Run(std streams) (err error) {
 	return s.drain(signals)
 }
 
-// check refuses settings that would serve strangers by accident.
+// check refuses settings that would serve strangers by accident, and those that cannot work, before anything is opened.
 func (c *serveCmd) check() error {
+	for _, origin := range c.Origin {
+		if err := gateway.CheckOrigin(origin); err != nil {
+			return usagef("--origin: %v", err)
+		}
+	}
 	for _, l := range []struct{ flag, address string }{{"--listen", c.Listen}, {"--admin", c.Admin}} {
 		if l.address == "" && l.flag == "--admin" {
 			continue
@@ -111,7 +117,9 @@ type server struct {
 	publicAt  net.Addr
 	adminAt   net.Addr   // nil: none
 	adminGone error      // why there is none although one was wanted
-	served    chan error // what ended a listener before its time
+	served    chan error // what ended a listener before its time; holds one for each
+
+	listeners sync.WaitGroup // goroutines of serve; close ends them and waits
 }
 
 // newServer returns a server that logs to w; open starts it, close ends it.
@@ -125,23 +133,22 @@ func newServer(c *serveCmd, w io.Writer) *server {
 
 // open starts everything, from the outside in, so that a taken port is found before the data directory is touched, and
 // clients that come early wait instead of being refused. What it started is ended by close.
-func (s *server) open() error {
+func (s *server) open() (err error) {
 	public, err := net.Listen("tcp", s.c.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; choose another address with --listen", s.c.Listen, unwrapNet(err))
 	}
+	defer closeUnlessNil(&err, public)
 	s.publicAt = public.Addr()
 	s.public = s.httpServer()
 	admin, err := s.listenAdmin()
 	if err != nil {
-		public.Close()
 		return err
 	}
+	if admin != nil {
+		defer closeUnlessNil(&err, admin)
+	}
 	if s.store, err = persistence.Open(s.c.Data, persistence.Options{Events: s.watch.store()}); err != nil {
-		public.Close()
-		if admin != nil {
-			admin.Close()
-		}
 		return s.explainOpen(err)
 	}
 	s.watch.m.queued(s.store.Queued)
@@ -165,6 +172,13 @@ func (s *server) open() error {
 	return nil
 }
 
+// closeUnlessNil closes a listener that nothing serves because err says that open gives up.
+func closeUnlessNil(err *error, l net.Listener) {
+	if *err != nil {
+		_ = l.Close() // err is what went wrong
+	}
+}
+
 func (s *server) httpServer() *http.Server {
 	return &http.Server{
 		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
@@ -172,14 +186,14 @@ func (s *server) httpServer() *http.Server {
 	}
 }
 
-// serve runs h on l until close, which closes the http.Server and thereby ends the goroutine.
+// serve runs h on l until close, which closes the http.Server and waits.
 func (s *server) serve(hs *http.Server, l net.Listener, h http.Handler) {
 	hs.Handler = h
-	go func() {
+	s.listeners.Go(func() {
 		if err := hs.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.served <- err
 		}
-	}()
+	})
 }
 
 // listenAdmin opens the operators' listener. Only the default address may be taken.
@@ -235,15 +249,17 @@ const drainShare = 0.6
 func (s *server) drain(signals <-chan os.Signal) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.c.DrainTimeout)
 	defer cancel()
+	var watching sync.WaitGroup
+	defer watching.Wait()
 	hurry, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go func() { // ends with hurry
+	watching.Go(func() { // ends with hurry
 		select {
 		case sig := <-signals:
 			stop(fmt.Errorf("second signal: %v", sig))
 		case <-hurry.Done():
 		}
-	}()
+	})
 	goodbye, done := context.WithTimeout(hurry, time.Duration(float64(s.c.DrainTimeout)*drainShare))
 	defer done()
 	if err := s.gateway.Drain(goodbye); err != nil {
@@ -272,6 +288,7 @@ func (s *server) close() error {
 			_ = hs.Close() // its listener's error; the process is ending
 		}
 	}
+	s.listeners.Wait()
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
 	if s.gateway != nil {
