@@ -29,6 +29,10 @@ func (a *applier) enter(lim *Limits) error {
 	d := a.d
 	d.steps = 0
 	a.list()
+	if lim.stored {
+		a.integrateAll()
+		return nil
+	}
 	if a.canUndo(lim) {
 		s := d.save()
 		if err := a.integrateWithin(lim.Steps); err != nil {

@@ -40,8 +40,10 @@ func (d *Doc) Apply(update []byte, v Version) (Applied, error) {
 	return d.apply(update, v, d.opts.Limits)
 }
 
-// Load applies a state that the caller stored itself. Limits per update are
-// widened to those of a document; everything else is checked as by Apply.
+// Load applies a state that the caller stored itself. Its bytes are checked as
+// by Apply, within limits for whole documents. A struct that does not fit,
+// which a state can hold only as something that was still pending when it was
+// stored, does not make the state unreadable: it is loaded as a deleted one.
 func (d *Doc) Load(state []byte, v Version) (Applied, error) {
 	return d.apply(state, v, d.opts.Limits.forState())
 }

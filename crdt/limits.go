@@ -23,6 +23,8 @@ type Limits struct {
 	// Steps bounds the items that an update may be compared with to find the
 	// places of concurrent inserts, default 5 million.
 	Steps int
+
+	stored bool // the update is a state of our own: see Load
 }
 
 const (
@@ -70,7 +72,7 @@ func (l Limits) forState() Limits {
 	l.Clients *= trustedFactor
 	l.Roots *= trustedFactor
 	l.Deletes *= trustedFactor
-	l.Steps = math.MaxInt // what was accepted once must load, whatever it costs
+	l.stored = true // what was accepted once must load, whatever it costs
 	return l
 }
 
