@@ -187,6 +187,10 @@ func (o *observer) store() persistence.Events {
 		Truncated: func(floor uint64) {
 			o.log.Debug("log shortened", "floor", floor)
 		},
+		Renewed: func(size int64) {
+			m.renewals.Inc()
+			o.log.Debug("log file replaced by one without free pages", "bytes", size)
+		},
 		Damaged: func(err *persistence.DamageError) {
 			m.damages.Inc()
 			o.log.Error("stored bytes are damaged", "room", err.Room, "file", err.File, "err", err)
