@@ -188,8 +188,10 @@ func TestHostileV2(t *testing.T) {
 		{"a million collected structs", collectedRun(1_000_000), nil},
 		{"400,000 deleted structs, then junk", append(deletedRun(400_000), 0), crdt.ErrInvalid},
 		{"100,000 deleted structs", deletedRun(100_000), nil},
-		{"empty strings without end", columns{client: []byte{9}, info: []byte{cJSON}, parentInfo: []byte{1}, length: []byte{0xbf, 0xff, 0xff, 0x7f},
-			str: []byte{0, 0x40, 0xff, 0xff, 0xff, 0x7f}, rest: []byte{1, 1, 0, 0}}.update(), crdt.ErrInvalid},
+		{"empty strings without end", columns{
+			client: []byte{9}, info: []byte{cJSON}, parentInfo: []byte{1}, length: []byte{0xbf, 0xff, 0xff, 0x7f},
+			str: []byte{0, 0x40, 0xff, 0xff, 0xff, 0x7f}, rest: []byte{1, 1, 0, 0},
+		}.update(), crdt.ErrInvalid},
 	}
 	state := base(t)
 	for _, tt := range tests {
