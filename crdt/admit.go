@@ -277,7 +277,7 @@ func mayHoldChildren(kind uint8) bool {
 
 // depth returns how many types lie around a place, counting no further than limit.
 func (a *applier) depth(w whereabouts, limit int) int {
-	for n := 0; n < limit; n++ {
+	for n := range limit {
 		if w.list != noList {
 			return n + int(a.d.types[a.d.lists[w.list].typ].depth)
 		}

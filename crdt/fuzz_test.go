@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"weft/crdt"
@@ -174,7 +175,7 @@ func lossless(t *testing.T, d *crdt.Doc) bool {
 
 func views(t *testing.T, d *crdt.Doc) string {
 	t.Helper()
-	out := ""
+	var out strings.Builder
 	for _, root := range []string{"text", "arr", "map", "xml", ""} {
 		js, err := d.JSON(root)
 		if err != nil {
@@ -184,9 +185,9 @@ func views(t *testing.T, d *crdt.Doc) string {
 		if err != nil {
 			t.Fatalf("Delta(%q) = %v", root, err)
 		}
-		out += fmt.Sprintf("%q: %q %s %s %q\n", root, d.Text(root), js, delta, d.XML(root))
+		out.WriteString(fmt.Sprintf("%q: %q %s %s %q\n", root, d.Text(root), js, delta, d.XML(root)))
 	}
-	return out
+	return out.String()
 }
 
 func FuzzStateVector(f *testing.F) {
