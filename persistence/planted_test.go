@@ -33,6 +33,10 @@ func (p planted) Append(recs []persistence.Record, done func(error)) error {
 		return err
 	case p.bug == "drop-one-update" && n%11 == 0:
 		recs = recs[:len(recs)-1]
+	case p.bug == "store-half" && n%7 == 0:
+		recs = append([]persistence.Record(nil), recs...)
+		last := &recs[len(recs)-1]
+		last.Update = last.Update[:len(last.Update)/2]
 	case p.bug == "swap-two-updates" && len(recs) > 1:
 		recs = append([]persistence.Record(nil), recs...)
 		recs[0].Update, recs[1].Update = recs[1].Update, recs[0].Update
@@ -83,7 +87,7 @@ func TestSuiteFindsBugs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bug := range []string{
-		"none", "ack-before-commit", "drop-one-update", "swap-two-updates", "save-covers-too-much", "lose-state-vector", "save-nothing", "delete-nothing",
+		"none", "ack-before-commit", "drop-one-update", "store-half", "swap-two-updates", "save-covers-too-much", "lose-state-vector", "save-nothing", "delete-nothing",
 	} {
 		cmd := exec.Command(exe, "-test.run=^TestPlanted$", "-test.timeout=60s", "-rapid.checks=20", "-rapid.nofailfile")
 		cmd.Env = append(os.Environ(), plantedEnv+"="+bug)
