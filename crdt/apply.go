@@ -93,11 +93,17 @@ func (d *Doc) release() {
 	if cap(d.tx.deletes) > keepScratch || cap(d.tx.merge) > keepScratch || cap(d.tx.touched) > keepScratch {
 		d.tx = transaction{n: d.tx.n}
 	}
-	if cap(d.ranges) > keepScratch {
-		d.ranges = nil
-	}
+	d.releaseRanges()
 	if cap(d.scanned) > keepScratch {
 		d.yata = yata{}
+	}
+}
+
+// releaseRanges gives back the delete set of a large state. That of a usual
+// document stays: it is needed at every join.
+func (d *Doc) releaseRanges() {
+	if cap(d.ranges) > 16*keepScratch {
+		d.ranges = nil
 	}
 }
 

@@ -490,9 +490,7 @@ func (d *Doc) appendState(dst []byte, since StateVector, v Version) []byte {
 	if v == V2 && len(out)-len(dst) > keepColumns {
 		d.enc = encoderV2{}
 	}
-	if cap(d.ranges) > keepScratch {
-		d.ranges = nil
-	}
+	d.releaseRanges()
 	return out
 }
 
