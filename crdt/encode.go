@@ -506,7 +506,6 @@ func (w *writer) structs(d *Doc, c *client, from uint32) {
 
 // deleteSet writes all that is deleted, one range for each run of deleted structs.
 func (w *writer) deleteSet(d *Doc, order []int32) {
-	clients := 0
 	ranges := d.ranges[:0]
 	for _, c := range order {
 		from := len(ranges)
@@ -521,17 +520,20 @@ func (w *writer) deleteSet(d *Doc, order []int32) {
 				ranges = append(ranges, deletion{c, it.clock, it.length})
 			}
 		}
-		if len(ranges) > from {
-			clients++
-		}
 	}
 	d.ranges = ranges
-	w.uint(uint64(clients))
 	w.ranges(d, ranges)
 }
 
-// ranges writes ranges grouped by client.
+// ranges writes a delete set: ranges that stand together by client.
 func (w *writer) ranges(d *Doc, ranges []deletion) {
+	clients := 0
+	for i := range ranges {
+		if i == 0 || ranges[i-1].client != ranges[i].client {
+			clients++
+		}
+	}
+	w.uint(uint64(clients))
 	for len(ranges) > 0 {
 		n := 1
 		for n < len(ranges) && ranges[n].client == ranges[0].client {
@@ -558,13 +560,6 @@ func (d *Doc) appendTransaction(dst []byte, v Version) []byte {
 	for _, c := range wrote {
 		w.structs(d, &d.clients[c], d.clients[c].before)
 	}
-	clients := 0
-	for i, r := range d.tx.deletes {
-		if i == 0 || d.tx.deletes[i-1].client != r.client {
-			clients++
-		}
-	}
-	w.uint(uint64(clients))
 	slices.SortStableFunc(d.tx.deletes, func(a, b deletion) int { return byID(a.client, b.client) })
 	w.ranges(d, d.tx.deletes)
 	return w.finish(dst)
