@@ -72,12 +72,12 @@ export class Person {
 
   /** Waits until the page says that it is online. */
   async online() {
-    await this.page.locator('#status[data-link="online"]').waitFor({ timeout: 8000 })
+    await this.page.locator('#status[data-link="online"]').waitFor({ timeout: 20_000 })
   }
 
   /** Waits until the page says that everything is saved. */
   async saved() {
-    await this.page.locator('#status[data-link="online"][data-saved="saved"]').waitFor({ timeout: 8000 })
+    await this.page.locator('#status[data-link="online"][data-saved="saved"]').waitFor({ timeout: 20_000 })
   }
 
   /** The status line, as it is read. */
@@ -152,7 +152,7 @@ export class Person {
 
   /** Waits until another person's cursor with their name is in a pane. */
   async seesCursor(pane, name) {
-    await this.page.locator(`.pane-${pane} .caret-name`, { hasText: new RegExp(`^${name}$`) }).waitFor({ timeout: 5000 })
+    await this.page.locator(`.pane-${pane} .caret-name`, { hasText: new RegExp(`^${name}$`) }).waitFor({ timeout: 20_000 })
   }
 
   #onConsole(message) {

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Calls probe until it returns something true and returns that; throws with what() once `within` ms have passed. */
-export async function until(what, probe, within = 8000) {
+export async function until(what, probe, within = 20_000) {
   const end = Date.now() + within
   for (;;) {
     const got = await probe()
