@@ -36,6 +36,15 @@ const (
 	SaveMarker
 	// Denied carries a reason as text (UTF-8): something was refused.
 	Denied
+	// Saved has no data: the oldest unanswered SyncStep2 or Update of its
+	// receiver is durable, together with everything received before it.
+	Saved
+	// NotSaved has no data: the oldest unanswered SyncStep2 or Update of its
+	// receiver was refused and will not become durable.
+	NotSaved
+	// Stateless carries text (UTF-8) of the application for the other peers of
+	// the room. It is neither stored nor ordered with the document.
+	Stateless
 )
 
 // String returns the kind's name in lower case, for logs and metrics.
@@ -57,6 +66,12 @@ func (k Kind) String() string {
 		return "save marker"
 	case Denied:
 		return "denied"
+	case Saved:
+		return "saved"
+	case NotSaved:
+		return "not saved"
+	case Stateless:
+		return "stateless"
 	}
 	return "unknown"
 }
