@@ -33,6 +33,7 @@ var levels = map[string]int{
 	"presence":              2,
 	"protocol":              2,
 	"crdt/wasm":             3, // the engine for JavaScript: a program of its own
+	"gateway/auth":          3, // knows nothing of sockets
 	"protocol/client":       3,
 	"room":                  3,
 	"cluster":               4,
@@ -53,8 +54,10 @@ var testsOnly = []string{}
 // homes names the packages that may import a third-party module. Tests may import those of their own package and
 // those that only tests may.
 var homes = map[string][]string{
+	"github.com/MicahParks/keyfunc/v3":    {"gateway/auth"},
 	"github.com/alecthomas/kong":          {"cmd/weft"},
 	"github.com/cespare/xxhash/v2":        anywhere,
+	"github.com/golang-jwt/jwt/v5":        {"gateway/auth"},
 	"github.com/google/go-cmp":            testsOnly,
 	"github.com/gorilla/websocket":        {"cluster", "gateway", "protocol/client"},
 	"github.com/klauspost/compress":       {"client-demo/web", "gateway", "persistence"},
