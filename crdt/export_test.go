@@ -12,6 +12,18 @@ func Unadmitted(d *Doc) error { return d.app.bad }
 // HasPending tells whether something waits in the document.
 func HasPending(d *Doc) bool { return d.pending.structs != nil || len(d.pending.deletes) > 0 }
 
+// Pending returns what waits in the document as yjs keeps it: structs and
+// deletions as V2 updates, nil for none, and the clocks that are waited for.
+func Pending(d *Doc) (structs []byte, missing StateVector, deletes []byte) {
+	if len(d.pending.deletes) > 0 {
+		w := newWriter(V2)
+		w.uint(0)
+		w.deletions(d.pending.deletes)
+		deletes = w.finish(nil)
+	}
+	return d.pending.structs, d.pending.missing, deletes
+}
+
 // IsOrdered tells whether an update has its clients in the order in which yjs
 // writes them. Merging others repeats yjs' mistakes, byte for byte.
 func IsOrdered(update []byte, v Version) bool {

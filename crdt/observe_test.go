@@ -104,7 +104,7 @@ func TestFinal(t *testing.T) {
 // TestFinalOracle is TestFinal for sessions that yjs plays now.
 func TestFinalOracle(t *testing.T) {
 	seed := crdttest.Seed(t, 800_000)
-	fields := []string{"final", "textEvents", "relpos", "snapshotMid", "noGC"}
+	fields := []string{"final", "textEvents", "mid", "relpos", "snapshotMid", "noGC"}
 	crdttest.Each(t, crdttest.Oracle(t, crdttest.Request{Seed: seed, Count: *seedCount, Fields: fields}), finalDir, checkFinal)
 }
 
@@ -140,6 +140,9 @@ func checkWatched(t *testing.T, s *crdttest.Scenario, v crdt.Version) {
 		},
 	})
 	for i, u := range s.Updates {
+		if i == s.Mid.After {
+			checkState(t, d, crdttest.State{V1: s.Mid.V1, SV: s.Mid.SV})
+		}
 		deltas = nil
 		update := u.V1
 		if v == crdt.V2 {
@@ -158,14 +161,27 @@ func checkWatched(t *testing.T, s *crdttest.Scenario, v crdt.Version) {
 	checkState(t, d, s.Final)
 	checkView(t, d, s.Final.View)
 	checkMarkedView(t, d, s.Final.View)
-	for v, want := range map[crdt.Version][]byte{crdt.V1: s.Final.Snapshot} {
-		if diff := crdttest.DiffBytes(want, d.Snapshot().Append(nil, v)); diff != "" {
-			t.Errorf("Snapshot: %s", diff)
-		}
+	if diff := crdttest.DiffBytes(s.Final.Snapshot, d.Snapshot().Append(nil, crdt.V1)); diff != "" {
+		t.Errorf("Snapshot: %s", diff)
 	}
+	checkDiff(t, d, s.Mid)
 	checkPositions(t, d, s.RelPos)
 	if got, want := follower.Snapshot(), d.Snapshot(); !got.Equal(want) {
 		t.Errorf("document fed with observed updates is at %v, want %v", got, want)
+	}
+}
+
+// checkDiff asks the final document for what it has beyond the middle one.
+func checkDiff(t *testing.T, d *crdt.Doc, mid crdttest.Mid) {
+	t.Helper()
+	sv, err := crdt.DecodeStateVector(mid.SV)
+	if err != nil {
+		t.Fatalf("DecodeStateVector(%x) = %v", mid.SV, err)
+	}
+	for v, want := range map[crdt.Version][]byte{crdt.V1: mid.DiffFromFinal, crdt.V2: mid.DiffFromFinalV2} {
+		if diff := crdttest.DiffBytes(want, d.AppendDiff(nil, sv, v)); want != nil && diff != "" {
+			t.Errorf("AppendDiff(middle, v%d): %s", v, diff)
+		}
 	}
 }
 

@@ -51,6 +51,10 @@ func checkScenario(t *testing.T, s *crdttest.Scenario) {
 		t.Run("noGC "+name, func(t *testing.T) {
 			d := applyAll(t, crdt.Options{Types: roots, KeepDeleted: true}, updates, v)
 			checkState(t, d, s.NoGC)
+			if s.NoGC.View.Delta != nil { // recordings have none
+				checkView(t, d, s.NoGC.View)
+				checkMarkedView(t, d, s.NoGC.View)
+			}
 		})
 	}
 	t.Run("returned", func(t *testing.T) { checkReturned(t, s) })
@@ -149,10 +153,30 @@ func checkShuffled(t *testing.T, s *crdttest.Scenario) {
 		if h := s.Shuffled.Half; i == h.At && h.V1 != nil {
 			checkState(t, d, crdttest.State{V1: h.V1, V2: h.V2, SV: h.SV})
 			checkView(t, d, h.View)
+			checkPending(t, d, h)
 		}
 	}
 	// The state vector may stay behind that of the final state: yjs retries pending structs only under some conditions.
 	checkState(t, d, crdttest.State{V1: s.Shuffled.V1, V2: s.Shuffled.V2})
+}
+
+// checkPending compares what waits in a document with yjs' own pending updates.
+func checkPending(t *testing.T, d *crdt.Doc, h crdttest.Half) {
+	t.Helper()
+	structs, missing, deletes := crdt.Pending(d)
+	if diff := crdttest.DiffBytes(h.PendingStructsV2, structs); diff != "" {
+		t.Errorf("pending structs: %s", diff)
+	}
+	if diff := crdttest.DiffBytes(h.PendingDeletesV2, deletes); diff != "" {
+		t.Errorf("pending deletes: %s", diff)
+	}
+	want := crdt.StateVector{}
+	for _, m := range slices.Backward(h.Missing) {
+		want = append(want, crdt.Clock{Client: crdt.ClientID(m[0]), Next: m[1]})
+	}
+	if !slices.Equal(missing, want) {
+		t.Errorf("missing = %v, want %v", missing, want)
+	}
 }
 
 func checkMid(t *testing.T, s *crdttest.Scenario) {
