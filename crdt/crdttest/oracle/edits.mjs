@@ -77,7 +77,7 @@ const nested = (a, depth = 2) => {
       for (let n = r.below(3); n > 0; n--) m.set(r.pick(keys), values.any(r, 2, a.astral))
       return m
     }
-    case 3: return r.chance(0.5) ? new Y.Array() : new Y.XmlFragment()
+    case 3: return r.chance(0.4) ? new Y.Array() : r.chance(0.5) ? new Y.XmlFragment() : xmlNode(a)
     default: {
       const m = new Y.Map()
       m.set('x', nested(a, depth - 1))
@@ -156,7 +156,7 @@ const xmlNode = a => {
   const x = r.float()
   if (x < 0.05) {
     const hook = new Y.XmlHook('hook' + r.below(3))
-    hook.set('h', values.json(r, 1))
+    hook.set('h', r.chance(0.7) ? values.json(r, 1) : nested(a, 0))
     return hook
   }
   if (x < 0.35) return new Y.XmlText(string(a))
