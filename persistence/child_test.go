@@ -168,6 +168,21 @@ func (c *confirmed) check(s *persistence.Store) error {
 	return nil
 }
 
+// strace returns the path of the program, which writers run under where a test looks at their system calls or spoils them.
+// Without it the test is skipped, but in CI that is a failure: .ci/setup installs it.
+func strace(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("strace")
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatal("strace is missing: .ci/setup installs it")
+	default:
+		t.Skip("SKIPPED: the test needs strace")
+	}
+	return path
+}
+
 // startWriter starts a writer, behind a wrapper command if there is one, and returns it with its output.
 func startWriter(t testing.TB, dir string, wrapper ...string) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()

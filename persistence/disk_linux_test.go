@@ -3,8 +3,8 @@ package persistence_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -159,6 +159,87 @@ func testDiskFull(t *testing.T, reserve int64) {
 	}
 }
 
+// TestShortWrite fills the disk under a writer so that the system itself writes only a part of what a call hands it, frees single
+// pages, which lets more calls end in the middle, and at last everything. The writer goes on by itself and nothing is lost or wrong.
+func TestShortWrite(t *testing.T) {
+	disk := smallDisk(t, 16<<20)
+	dir := filepath.Join(disk, "data")
+	openStore(t, dir, small).Close()
+	trace := filepath.Join(fastDir(t), "trace")
+	const limit = 1000
+	t.Setenv(limitEnv, strconv.Itoa(limit))
+	cmd, out := startWriter(t, dir, strace(t), "-f", "-e", "signal=none", "-o", trace, "-e", "trace=pwrite64")
+	defer cmd.Process.Kill() // when the test fails before the writer ends
+	if l, err := out.ReadString('\n'); err != nil || l != "O\n" {
+		t.Skipf("SKIPPED: strace does not work here: the writer says %q, %v", l, err)
+	}
+	filler := filepath.Join(disk, "filler")
+	fillDisk(t, filler)
+	told := newConfirmed()
+	read := make(chan struct{})
+	go func() { // ends with the writer
+		defer close(read)
+		readLines(out, told.line)
+	}()
+	deadline := time.Now().Add(time.Minute)
+	for shortWrites(t, trace) == 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("no call wrote only a part of its bytes")
+		}
+		time.Sleep(50 * time.Millisecond) // the writer tries again less often than that: each try finds a few pages more
+		shrink(t, filler, 4096)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	<-read
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the writer: %v", err)
+	}
+	for _, e := range told.errs { // a snapshot may be refused
+		if !strings.Contains(e, persistence.ErrDiskFull.Error()) {
+			t.Errorf("the writer was told %q, want nothing but ErrDiskFull", e)
+		}
+	}
+	if told.total != writerRooms*limit {
+		t.Errorf("%d records confirmed, want %d", told.total, writerRooms*limit)
+	}
+	if err := told.check(openStore(t, dir, small)); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d short writes, %d records confirmed, 0 lost", shortWrites(t, trace), told.total)
+}
+
+// shortWrites counts the calls of a trace that wrote something, but not all: `123 pwrite64(5, "..."..., 12288, 4096) = 8192`.
+func shortWrites(t *testing.T, trace string) (n int) {
+	t.Helper()
+	b, err := os.ReadFile(trace)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // strace has not begun
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		_, rest, _ := strings.Cut(line, `, `)
+		rest = rest[strings.LastIndex(rest, `"`)+1:] // sizes and result
+		var size, at, wrote int
+		if _, err := fmt.Sscanf(strings.TrimPrefix(rest, "..."), ", %d, %d) = %d", &size, &at, &wrote); err == nil && 0 < wrote && wrote < size {
+			n++
+		}
+	}
+	return n
+}
+
+// shrink cuts n bytes off the end of a file, if it has as many.
+func shrink(t *testing.T, path string, n int64) {
+	t.Helper()
+	fi, err := os.Stat(path)
+	if err == nil && fi.Size() >= n {
+		err = os.Truncate(path, fi.Size()-n)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestDiskFullClose closes a store that cannot write: its records are answered with the reason.
 func TestDiskFullClose(t *testing.T) {
 	disk := smallDisk(t, 20<<20)
@@ -183,13 +264,9 @@ func TestDiskFullClose(t *testing.T) {
 // injectWriter runs a writer with a fault that strace injects into its system calls, and returns what it was told.
 func injectWriter(t *testing.T, dir string, limit int, inject string) *confirmed {
 	t.Helper()
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("SKIPPED: the test of a failing disk needs strace")
-	}
 	t.Setenv(limitEnv, strconv.Itoa(limit))
 	call, _, _ := strings.Cut(inject, ":")
-	cmd, out := startWriter(t, dir, strace, "-f", "-e", "signal=none", "-o", "/dev/null", "-e", "trace="+call, "-e", "inject="+inject)
+	cmd, out := startWriter(t, dir, strace(t), "-f", "-e", "signal=none", "-o", "/dev/null", "-e", "trace="+call, "-e", "inject="+inject)
 	c := newConfirmed()
 	readLines(out, c.line)
 	cmd.Wait() // a store that is fenced is closed with its error

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -36,13 +35,9 @@ type diskOp struct {
 // recordWriter runs a writer under strace and returns its calls in order.
 func recordWriter(t *testing.T, dir string, limit int) []diskOp {
 	t.Helper()
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("SKIPPED: the power-loss test needs strace")
-	}
 	trace := filepath.Join(fastDir(t), "trace")
 	t.Setenv(limitEnv, strconv.Itoa(limit))
-	cmd, out := startWriter(t, dir, strace, "-f", "-y", "-xx", "-s", "100000000", "-e", "signal=none",
+	cmd, out := startWriter(t, dir, strace(t), "-f", "-y", "-xx", "-s", "100000000", "-e", "signal=none",
 		"-e", "trace=pwrite64,write,ftruncate,fdatasync,fsync", "-o", trace)
 	readLines(out, func(string) {})
 	if err := cmd.Wait(); err != nil {
