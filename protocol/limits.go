@@ -12,6 +12,8 @@ type Limits struct {
 	Message   int // bytes of a frame, default 8 MiB
 	Awareness int // bytes of an awareness update, default 64 KiB
 	Marker    int // bytes of a save marker, default 64
+	Stateless int // bytes of a stateless message, default 64 KiB
+	Token     int // bytes of a token, default 8 KiB
 }
 
 // Defaults of Limits.
@@ -19,6 +21,8 @@ const (
 	defaultMessageBytes   = 8 << 20
 	defaultAwarenessBytes = 64 << 10
 	defaultMarkerBytes    = 64
+	defaultStatelessBytes = 64 << 10
+	defaultTokenBytes     = 8 << 10
 )
 
 // maxRoomName is the longest room name in bytes.
@@ -34,6 +38,12 @@ func (l Limits) WithDefaults() Limits {
 	}
 	if l.Marker == 0 {
 		l.Marker = defaultMarkerBytes
+	}
+	if l.Stateless == 0 {
+		l.Stateless = defaultStatelessBytes
+	}
+	if l.Token == 0 {
+		l.Token = defaultTokenBytes
 	}
 	return l
 }

@@ -45,6 +45,27 @@ const (
 	// Stateless carries text (UTF-8) of the application for the other peers of
 	// the room. It is neither stored nor ordered with the document.
 	Stateless
+
+	// The kinds below are between a client and the conn; rooms never see them.
+
+	// Token carries what a client shows to be let into a room; SplitToken takes
+	// it apart.
+	Token
+	// TokenWanted has no data; the answer is a Token.
+	TokenWanted
+	// Granted carries "read-write" or "readonly": the client is in the room.
+	Granted
+	// Barred carries a reason as text (UTF-8): the client is not in the room.
+	Barred
+	// Leave asks for, or confirms, the end of the client's place in a room. Data
+	// is a reason as text (UTF-8), nil when a client asks.
+	Leave
+	// Ping has no data; the answer is a Pong.
+	Ping
+	// Pong has no data.
+	Pong
+	// ServerOnly is a message that only servers may send to each other.
+	ServerOnly
 )
 
 // String returns the kind's name in lower case, for logs and metrics.
@@ -72,6 +93,22 @@ func (k Kind) String() string {
 		return "not saved"
 	case Stateless:
 		return "stateless"
+	case Token:
+		return "token"
+	case TokenWanted:
+		return "token wanted"
+	case Granted:
+		return "granted"
+	case Barred:
+		return "barred"
+	case Leave:
+		return "leave"
+	case Ping:
+		return "ping"
+	case Pong:
+		return "pong"
+	case ServerOnly:
+		return "server only"
 	}
 	return "unknown"
 }
@@ -94,7 +131,8 @@ type Dialect interface {
 	// Decode reads one frame. The result aliases frame. Every error is a
 	// *CloseError that says how the connection ends.
 	Decode(frame []byte, l Limits) (Message, error)
-	// Append appends the frame of m to dst and returns it. Ignored messages
-	// have no frame: dst comes back as it was.
+	// Append appends the frame of m to dst and returns it. Ignored messages, and
+	// kinds that the dialect has no word for, have no frame: dst comes back as it
+	// was.
 	Append(dst []byte, m Message) []byte
 }

@@ -1,9 +1,6 @@
 package protocol
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // Reason says why a connection or session ends. All reasons stand in the table
 // below; a new need is a new row there.
@@ -23,6 +20,8 @@ var (
 	Restarting = Reason{Code: 1012, Name: "restarting", Text: "the server restarts, come back in a moment", Retry: true}
 	Overloaded = Reason{Code: 1013, Name: "overloaded", Text: "the server has no room for this now, try again later", Retry: true}
 
+	Flooded = Reason{Code: 4205, Name: "flooded", Text: "too much was sent before the server knew who sends it", Retry: true} // the code of Hocuspocus for this
+
 	Malformed    = Reason{Code: 4400, Name: "malformed", Text: "a message could not be read"}
 	Unauthorized = Reason{Code: 4401, Name: "unauthorized", Text: "a valid token is needed"}
 	Forbidden    = Reason{Code: 4403, Name: "forbidden", Text: "access to this room is not allowed"}
@@ -41,6 +40,7 @@ var (
 func Reasons() []Reason {
 	return []Reason{
 		Normal, Lost, Restarting, Overloaded,
+		Flooded,
 		Malformed, Unauthorized, Forbidden, NotFound, TimedOut, TooLarge, Quarantined,
 		Internal, Draining, TooSlow, RateLimited,
 	}
@@ -74,9 +74,6 @@ func (e *CloseError) Error() string {
 
 // Unwrap returns the cause.
 func (e *CloseError) Unwrap() error { return e.Cause }
-
-// errSyncKind is what a decoder says about a sync message that is none.
-var errSyncKind = errors.New("unknown kind of sync message")
 
 // malformed returns the error for bytes that could not be read as what.
 func malformed(what string, err error) *CloseError {

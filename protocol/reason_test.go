@@ -30,7 +30,7 @@ func TestReasonsTable(t *testing.T) {
 			if r.Retry {
 				t.Errorf("reason %d may be retried, but y-websocket does not come back from 44xx", r.Code)
 			}
-		case r.Code >= 4500 && r.Code <= 4599, slices.Contains([]int{1000, 1006, 1012, 1013}, r.Code):
+		case r.Code >= 4500 && r.Code <= 4599, slices.Contains([]int{1000, 1006, 1012, 1013, 4205}, r.Code):
 			if !r.Retry {
 				t.Errorf("reason %d is final, but y-websocket comes back from everything outside 44xx", r.Code)
 			}
@@ -38,7 +38,7 @@ func TestReasonsTable(t *testing.T) {
 			t.Errorf("reason %d is in no range of the table", r.Code)
 		}
 	}
-	for _, code := range []int{4400, 4401, 4403, 4404, 4408, 4413, 4423, 4500, 4503, 4508, 4529} {
+	for _, code := range []int{4205, 4400, 4401, 4403, 4404, 4408, 4413, 4423, 4500, 4503, 4508, 4529} {
 		if !codes[code] {
 			t.Errorf("Reasons() lacks the code %d", code)
 		}

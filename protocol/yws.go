@@ -12,13 +12,6 @@ const (
 	ywsSaveMarker     = 102 // varUint8Array marker; an extension that y-sweet introduced
 )
 
-// Kinds of sync message (y-protocols/sync.js 1.0.7).
-const (
-	ywsSyncStep1 = 0
-	ywsSyncStep2 = 1
-	ywsUpdate    = 2
-)
-
 // ywsDenied is the only auth message (y-protocols/auth.js 1.0.7).
 const ywsDenied = 0
 
@@ -37,17 +30,7 @@ func (YWebsocket) Decode(frame []byte, l Limits) (Message, error) {
 	}
 	d := lib0.NewDecoder(frame)
 	m, limit := decodeYWS(&d, l)
-	switch {
-	case d.Err() != nil:
-		return Message{}, malformed("frame", d.Err())
-	case m.Kind == Ignored:
-		return m, nil
-	case d.Len() > 0:
-		return Message{}, Malformed.Closef("%d bytes after the %v message", d.Len(), m.Kind)
-	case len(m.Data) > limit:
-		return Message{}, TooLarge.Closef("%v of %d bytes, at most %d", m.Kind, len(m.Data), limit)
-	}
-	return m, nil
+	return checkMessage(&d, m, limit)
 }
 
 // decodeYWS reads one message and the limit of its data; the decoder holds the error.
@@ -71,31 +54,11 @@ func decodeYWS(d *lib0.Decoder, l Limits) (m Message, limit int) {
 	return Message{}, 0
 }
 
-// decodeSync reads a message of y-protocols/sync, which the dialects share.
-func decodeSync(d *lib0.Decoder) Message {
-	switch kind := d.Uint(); {
-	case d.Err() != nil:
-		return Message{}
-	case kind == ywsSyncStep1:
-		return Message{SyncStep1, d.Bytes()}
-	case kind == ywsSyncStep2:
-		return Message{SyncStep2, d.Bytes()}
-	case kind == ywsUpdate:
-		return Message{Update, d.Bytes()}
-	}
-	d.Fail(errSyncKind)
-	return Message{}
-}
-
 // Append appends the frame of m to dst as Dialect says.
 func (YWebsocket) Append(dst []byte, m Message) []byte {
 	switch m.Kind {
-	case SyncStep1:
-		return lib0.AppendBytes(append(dst, ywsSync, ywsSyncStep1), m.Data)
-	case SyncStep2:
-		return lib0.AppendBytes(append(dst, ywsSync, ywsSyncStep2), m.Data)
-	case Update:
-		return lib0.AppendBytes(append(dst, ywsSync, ywsUpdate), m.Data)
+	case SyncStep1, SyncStep2, Update:
+		return appendSync(append(dst, ywsSync), m)
 	case Awareness:
 		return lib0.AppendBytes(append(dst, ywsAwareness), m.Data)
 	case QueryAwareness:
@@ -104,7 +67,6 @@ func (YWebsocket) Append(dst []byte, m Message) []byte {
 		return lib0.AppendBytes(append(dst, ywsSaveMarker), m.Data)
 	case Denied:
 		return lib0.AppendBytes(append(dst, ywsAuth, ywsDenied), m.Data)
-	case Ignored:
 	}
 	return dst
 }

@@ -131,7 +131,7 @@ func TestYWebsocketDecodeAliasesTheFrame(t *testing.T) {
 }
 
 func TestKindWrites(t *testing.T) {
-	for k := protocol.Ignored; k <= protocol.Denied; k++ {
+	for k := protocol.Ignored; k <= protocol.ServerOnly; k++ {
 		want := k == protocol.SyncStep2 || k == protocol.Update
 		if got := k.Writes(); got != want {
 			t.Errorf("%v.Writes() = %v, want %v", k, got, want)
