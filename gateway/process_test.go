@@ -337,22 +337,28 @@ var (
 	killSeed   = flag.Uint64("kill.seed", uint64(time.Now().UnixNano()), "seed of its random moments")
 )
 
+// roundsPerRoom is the number of kills that a room of TestKillUnderLoad lives through.
+const roundsPerRoom = 10
+
 // TestKillUnderLoad kills the server at random moments while clients write, starts it again on the same directory and
 // looks for the edits. What is promised, and checked each round, also about all rounds before:
 //
 //   - An edit whose save marker came back is there for a fresh client, with nobody else connected.
 //   - An edit that a second client saw is there once that client, or its author, has reconnected: Yjs clients send what
 //     the server lacks. Rounds alternate between the two.
+//
+// Every few rounds go on in new rooms, so that a long run tests crashes and not the sync of ever larger documents; the
+// old rooms are looked at again at the end.
 func TestKillUnderLoad(t *testing.T) {
 	t.Logf("-kill.seed %d", *killSeed)
 	rng := rand.New(rand.NewPCG(*killSeed, 0))
 	dir := t.TempDir()
-	rooms := []string{"load/one", "load/two"}
 	acked, seen := map[string][]string{}, map[string][]string{}
 	var total struct{ sent, acked, seen, behind int }
 	p := spawn(t, dir, "127.0.0.1:0")
 	defer func() { p.kill() }()
 	for round := range *killRounds {
+		rooms := []string{fmt.Sprintf("load/one-%d", round/roundsPerRoom), fmt.Sprintf("load/two-%d", round/roundsPerRoom)}
 		var writers, readers []*writer
 		var editing sync.WaitGroup
 		for r, room := range rooms {
@@ -426,6 +432,11 @@ func TestKillUnderLoad(t *testing.T) {
 		if t.Failed() {
 			return
 		}
+	}
+	for room, tokens := range acked {
+		got := fresh(t, p.addr, room)
+		wantTokens(t, *killRounds, room, "acknowledged", tokens, got)
+		wantTokens(t, *killRounds, room, "seen", seen[room], got)
 	}
 	t.Logf("%d rounds: %d edits sent, %d acknowledged, 0 of them lost; %d sightings, of which %d were not yet on the disk and came back with a client",
 		*killRounds, total.sent, total.acked, total.seen, total.behind)
