@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait of these tests. Nothing waits that long unless it is broken.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // rig is a server on a loopback port with everything behind it.
 type rig struct {
