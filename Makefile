@@ -1,5 +1,5 @@
 # make test is all that CI runs. The steps are scripts in .ci and can be run by hand.
-.PHONY: help run test setup fmt lint unit web web-check e2e fuzz fuzz-long bench-crdt
+.PHONY: help run test setup fmt lint unit planted web web-check e2e fuzz fuzz-long bench-crdt
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##/\1\t/p' Makefile | expand -t 14
@@ -21,6 +21,9 @@ lint:           ## vet, staticcheck, go fix, go mod tidy
 
 unit:           ## all Go tests
 	.ci/unit
+
+planted:        ## do the tests find bugs that are planted in the code?
+	.ci/planted
 
 web:            ## rebuild the demo's committed bundle
 	cd client-demo/web && npm run build
