@@ -209,7 +209,7 @@ func TestTableFollowsItsModel(t *testing.T) {
 						rapid.SampledFrom(states).Draw(t, "state"),
 					})
 				}
-				if _, err := tb.Apply(c, update(entries...), m.now); err != nil {
+				if _, err := tb.Apply(c, nil, update(entries...), m.now); err != nil {
 					t.Fatalf("Apply(%d, %v) = %v", c, entries, err)
 				}
 				for _, s := range entries {

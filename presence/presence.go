@@ -22,7 +22,9 @@
 //     connection is not known to be dead yet: the older conn is probed (the
 //     caller sends it something that clients answer), and loses the id when it
 //     stays silent for challengeTime. Live clients answer within a round trip, so
-//     nobody loses their cursor to a stranger, and no identity is needed.
+//     nobody loses their cursor to a stranger, and no identity is needed. Where
+//     both identities are known it is quicker: the conn of the same user gets the
+//     id at once, that of another user never.
 //
 // A conn that announces a free id with a clock that is too old for the others to
 // accept is answered with the removal they have seen (Outcome.Stale): clients of
@@ -65,6 +67,8 @@ const (
 	// clockSlack is how far above the known clock a clock over maxClock may lie:
 	// a client whose id was driven to maxClock by somebody else can go on.
 	clockSlack = 1 << 10
+	// keptStamps is the largest scratch memory for stamped states that is kept.
+	keptStamps = 4 << 10 // bytes
 )
 
 // Table holds the presence of one room.
@@ -77,6 +81,7 @@ type Table struct {
 	changes changes
 	claims  []*claim
 	scratch []item
+	stamped []byte // states of the update being applied, with their identity
 }
 
 // entry is what is known of one client id.
@@ -95,9 +100,10 @@ type entry struct {
 // conn is one connection that has announced something.
 type conn struct {
 	id      ConnID
-	primary ClientID // the first id it announced: its own
-	denied  bool     // it is not: somebody alive has it
-	ids     []*entry // what it owns
+	who     *Identity // nil: nothing is known
+	primary ClientID  // the first id it announced: its own
+	denied  bool      // it is not: somebody alive has it
+	ids     []*entry  // what it owns
 	heard   time.Time
 }
 
@@ -150,10 +156,11 @@ func (t *Table) Live() int { return t.live }
 // Version returns a number that grows with every change, for Since.
 func (t *Table) Version() uint64 { return t.version }
 
-// Apply takes an awareness update that arrived on conn c. The error says why
-// the bytes are not one; nothing is changed then. Entries that c may not make,
-// that are too old or over a limit are dropped and counted.
-func (t *Table) Apply(c ConnID, update []byte, now time.Time) (Outcome, error) {
+// Apply takes an awareness update that arrived on conn c, whose identity is who:
+// that of its first update counts. The error says why the bytes are not one;
+// nothing is changed then. Entries that c may not make, that are too old or over
+// a limit are dropped and counted.
+func (t *Table) Apply(c ConnID, who *Identity, update []byte, now time.Time) (Outcome, error) {
 	items, err := decode(t.scratch[:0], update)
 	t.scratch = items
 	if err != nil {
@@ -164,8 +171,12 @@ func (t *Table) Apply(c ConnID, update []byte, now time.Time) (Outcome, error) {
 	}
 	from := t.conns[c]
 	if from == nil {
-		from = &conn{id: c, primary: items[0].id}
+		from = &conn{id: c, who: who, primary: items[0].id}
 	}
+	if cap(t.stamped) > keptStamps {
+		t.stamped = nil
+	}
+	t.stamped = t.stamped[:0]
 	for i := range items {
 		if err := t.check(from, &items[i]); err != nil {
 			return Outcome{}, err
@@ -202,7 +213,15 @@ func (t *Table) check(from *conn, it *item) error {
 		it.refused = true
 		return nil
 	}
-	return checkJSON(it.state)
+	if err := checkJSON(it.state); err != nil {
+		return err
+	}
+	if from.who != nil && from.who.stamp {
+		start := len(t.stamped)
+		t.stamped = from.who.appendStamped(t.stamped, it.state)
+		it.state = t.stamped[start:]
+	}
+	return nil
 }
 
 // jumps reports whether it uses up more clocks than a client may.
@@ -265,6 +284,10 @@ func (t *Table) contest(out *Outcome, e *entry, from *conn, it *item, now time.T
 		return
 	}
 	switch {
+	case e.owner.who.same(from.who) && t.takeover(out, e, from, it, now):
+	case e.owner.who.differs(from.who):
+		from.denied = true
+		out.Dropped++
 	case e.claim == nil:
 		e.claim = &claim{entry: e, by: from, since: now, last: item{id: it.id, clock: it.clock, state: bytes.Clone(it.state)}}
 		t.claims = append(t.claims, e.claim)
@@ -274,6 +297,26 @@ func (t *Table) contest(out *Outcome, e *entry, from *conn, it *item, now time.T
 	default:
 		out.Dropped++
 	}
+}
+
+// takeover gives a user's id to another conn of the same user, at once when
+// that makes nothing worse for the others: they take the state or have it.
+func (t *Table) takeover(out *Outcome, e *entry, from *conn, it *item, now time.Time) bool {
+	if len(from.ids) >= t.limits.IDs {
+		return false
+	}
+	newer := it.clock > e.clock
+	if !newer && (it.clock < e.clock || !bytes.Equal(it.state, e.state)) {
+		return false
+	}
+	e.claim = nil // whoever had one may repeat it
+	t.pruneClaims()
+	t.disown(e)
+	t.own(e, from)
+	if newer {
+		t.set(out, e, it, now)
+	}
+	return true
 }
 
 // Heard says that something arrived from conn c, which keeps its ids from being

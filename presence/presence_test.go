@@ -71,7 +71,7 @@ func all(t *testing.T, tb *presence.Table) (entries []say) {
 
 func apply(t *testing.T, tb *presence.Table, c presence.ConnID, at time.Duration, entries ...say) presence.Outcome {
 	t.Helper()
-	out, err := tb.Apply(c, update(entries...), epoch.Add(at))
+	out, err := tb.Apply(c, nil, update(entries...), epoch.Add(at))
 	if err != nil {
 		t.Fatalf("Apply(%d, %v) = %v", c, entries, err)
 	}
@@ -337,7 +337,7 @@ func TestInvalidUpdatesChangeNothing(t *testing.T) {
 			tb := presence.New(presence.Limits{})
 			apply(t, tb, 1, 0, say{1, 1, `"before"`})
 			v := tb.Version()
-			if _, err := tb.Apply(1, tt.update, epoch); !errors.Is(err, presence.ErrInvalid) {
+			if _, err := tb.Apply(1, nil, tt.update, epoch); !errors.Is(err, presence.ErrInvalid) {
 				t.Errorf("Apply(%x) = %v, want ErrInvalid", tt.update, err)
 			}
 			want(t, "All", all(t, tb), []say{{1, 1, `"before"`}})
@@ -378,11 +378,11 @@ func FuzzApply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		tb := presence.New(presence.Limits{})
 		for c := presence.ConnID(1); c <= 2; c++ {
-			if _, err := tb.Apply(c, update(say{uint64(c), 5, `"here"`}), epoch); err != nil {
+			if _, err := tb.Apply(c, nil, update(say{uint64(c), 5, `"here"`}), epoch); err != nil {
 				t.Fatal(err)
 			}
 		}
-		_, err := tb.Apply(1, b, epoch)
+		_, err := tb.Apply(1, nil, b, epoch)
 		if err != nil && !errors.Is(err, presence.ErrInvalid) {
 			t.Fatalf("Apply(%x) = %v, want ErrInvalid", b, err)
 		}

@@ -72,7 +72,7 @@ func TestPresenceDoesNotAllocatePerRecipient(t *testing.T) {
 		clock := byte(0)
 		return testing.AllocsPerRun(100, func() {
 			clock++
-			if _, err := r.people.table.Apply(id, []byte{1, 7, clock, 1, '0' + clock%10}, r.now); err != nil {
+			if _, err := r.people.table.Apply(id, nil, []byte{1, 7, clock, 1, '0' + clock%10}, r.now); err != nil {
 				t.Fatal(err)
 			}
 			r.people.changed(r.now)

@@ -117,7 +117,8 @@ type client struct {
 	doc     *crdt.Doc
 	out     *room.Outbox
 	session *room.Session
-	deaf    bool // it does not read
+	dialect protocol.Dialect // default yws
+	deaf    bool             // it does not read
 
 	inbox   []protocol.Message // everything it has read, in order
 	synced  bool               // a SyncStep2 came
@@ -125,7 +126,10 @@ type client struct {
 	bytes   int
 	saved   []string
 	denied  []string
+	acks    string            // S for each Saved, N for each NotSaved
+	heard   []string          // Stateless messages
 	people  map[uint64]person // by awareness
+	ended   chan error        // what Peer.Ended was called with
 }
 
 type person struct {
@@ -134,6 +138,20 @@ type person struct {
 }
 
 var yws = protocol.YWebsocket{}
+
+// plain is a dialect that has every message: a byte of its kind, then the data.
+type plain struct{}
+
+func (plain) Decode(frame []byte, _ protocol.Limits) (protocol.Message, error) {
+	return protocol.Message{Kind: protocol.Kind(frame[0]), Data: frame[1:]}, nil
+}
+
+func (plain) Append(dst []byte, m protocol.Message) []byte {
+	return append(append(dst, byte(m.Kind)), m.Data...)
+}
+
+// acking is a peer that wants its writes answered.
+func acking() room.Peer { return room.Peer{Dialect: plain{}, Acks: true} }
 
 // join connects a client as y-websocket does: SyncStep1 at once.
 func (w *world) join(name string, c *client, p room.Peer) *client {
@@ -152,7 +170,11 @@ func (w *world) tryJoin(name string, c *client, p room.Peer) error {
 	c.t, c.people, c.synced = w.t, map[uint64]person{}, false
 	c.out = room.NewOutbox(p.Out.Limit(), nil)
 	w.peers++
-	p.ID, p.Dialect, p.Out = w.peers, yws, c.out
+	if p.Dialect == nil {
+		p.Dialect = yws
+	}
+	c.dialect, c.ended = p.Dialect, make(chan error, 10)
+	p.ID, p.Out, p.Ended = w.peers, c.out, func(err error) { c.ended <- err }
 	s, err := w.rooms.Join(w.t.Context(), name, p)
 	c.session = s
 	return err
@@ -214,7 +236,7 @@ func (c *client) read() {
 			return
 		}
 		for _, f := range frames {
-			m, err := yws.Decode(f, protocol.Limits{Message: 1 << 30})
+			m, err := c.dialect.Decode(f, protocol.Limits{Message: 1 << 30})
 			if err != nil {
 				c.t.Fatalf("room sent the frame %x: %v", f, err)
 			}
@@ -261,6 +283,12 @@ func (c *client) receive(m protocol.Message) {
 		c.saved = append(c.saved, string(m.Data))
 	case protocol.Denied:
 		c.denied = append(c.denied, string(m.Data))
+	case protocol.Saved:
+		c.acks += "S"
+	case protocol.NotSaved:
+		c.acks += "N"
+	case protocol.Stateless:
+		c.heard = append(c.heard, string(m.Data))
 	default:
 		c.t.Errorf("room sent a %v", m.Kind)
 	}

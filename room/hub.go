@@ -18,10 +18,11 @@ type group struct {
 	dialect protocol.Dialect
 	members []*Session
 
-	frames [][]byte // scratch of a broadcast
-	full   cached   // the whole document
-	hello  cached   // the room's own SyncStep1
-	diff   struct { // what was made for the last session that caught up
+	frames          [][]byte // scratch of a broadcast
+	full            cached   // the whole document
+	saved, notSaved []byte   // what says only that
+	hello           cached   // the room's own SyncStep1
+	diff            struct { // what was made for the last session that caught up
 		from *mark
 		cached
 	}
@@ -179,13 +180,34 @@ func (g *group) broadcast(r *room, first uint64) {
 	}
 }
 
-// encode returns the payload of a message for the group.
+// encode returns the payload of a message for the group, empty when its dialect
+// has no such message.
 func (g *group) encode(m protocol.Message) []byte {
-	return g.dialect.Append(make([]byte, 0, len(m.Data)+8), m)
+	return g.dialect.Append(make([]byte, 0, len(m.Data)+frameSpace), m)
+}
+
+// frameSpace is room for what dialects put around the data of most messages.
+const frameSpace = 8 // bytes
+
+// constant returns the payload of a message that is always the same, encoded once.
+func (g *group) constant(payload *[]byte, m protocol.Message) []byte {
+	if *payload == nil {
+		*payload = g.encode(m)
+	}
+	return *payload
 }
 
 // tell offers a message to one session that is not withheld.
 func (r *room) tell(s *Session, m protocol.Message) {
-	s.peer.Out.offer(s.group.encode(m))
-	s.sentAt = r.now
+	if payload := s.group.encode(m); len(payload) > 0 {
+		s.peer.Out.offer(payload)
+		s.sentAt = r.now
+	}
+}
+
+// offer offers a session a payload that may be dropped, and reports whether its
+// outbox had room for it. An empty payload, which is what a dialect makes of a
+// message that it does not have, always fits.
+func (s *Session) offer(payload []byte) bool {
+	return len(payload) == 0 || s.peer.Out.offerIfRoom([][]byte{payload})
 }

@@ -142,7 +142,7 @@ func (r *room) handle(letters []letter) {
 	for i := range letters {
 		l := &letters[i]
 		weight += l.weight
-		if l.session.ended {
+		if l.session.ended || l.session.revoked.Load() {
 			continue
 		}
 		if r.out.first.IsZero() {

@@ -76,7 +76,7 @@ func (r *room) drained(s *Session) {
 		}
 		s.seen = r.people.table.Version()
 	}
-	r.flushMarkers(s)
+	r.flushAnswers(s)
 }
 
 // catchUp sends a session that lagged what it missed. Sessions that fell behind
@@ -115,7 +115,7 @@ func (r *room) tendSessions() {
 		if r.now.Sub(s.sentAt) >= keepAlive {
 			s.sentAt = r.now
 			alive := s.group.encode(protocol.Message{Kind: protocol.Awareness, Data: []byte(noPresence)})
-			s.peer.Out.offerIfRoom([][]byte{alive})
+			s.offer(alive)
 		}
 		r.askLost(s)
 	}

@@ -227,6 +227,6 @@ func (r *room) recovered() {
 		if s.resync && s.mayWrite() {
 			r.ask(s)
 		}
-		s.resync = false
+		s.resync, s.denied = false, false
 	}
 }

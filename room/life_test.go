@@ -34,7 +34,7 @@ func TestConcurrentJoinsLoadOnce(t *testing.T) {
 			clients[i] = &client{}
 			wg.Go(func() {
 				c := clients[i]
-				c.doc, c.t, c.people, c.out = crdt.New(crdt.Options{}), t, map[uint64]person{}, room.NewOutbox(0, nil)
+				c.doc, c.t, c.people, c.out, c.dialect = crdt.New(crdt.Options{}), t, map[uint64]person{}, room.NewOutbox(0, nil), yws
 				s, err := w.rooms.Join(t.Context(), "r", room.Peer{Dialect: yws, Out: c.out})
 				if err != nil {
 					t.Errorf("Join() = %v", err)

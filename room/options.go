@@ -41,7 +41,8 @@ type Options struct {
 	UncommittedBytes int           // bytes of updates of one room that the store has not confirmed, default 8 MiB
 	StallAfter       time.Duration // a room whose updates wait longer for the disk is read-only, default 5 s
 
-	KeepDeleted bool // keep deleted content (crdt.Options.KeepDeleted)
+	KeepDeleted   bool // keep deleted content (crdt.Options.KeepDeleted)
+	StampPresence bool // write Peer.User into the presence states that are relayed, see presence.NewIdentity
 
 	Limits Limits
 	Events Events

@@ -119,7 +119,7 @@ func (r *room) retry(s *Session, known crdt.StateVector) (progress bool) {
 	clear(s.pending[len(kept):])
 	s.pending = kept
 	if len(kept) == 0 {
-		r.unblockMarkers(s)
+		r.unblockAnswers(s)
 	}
 	return progress
 }
@@ -139,7 +139,7 @@ func (r *room) expirePending() {
 	r.pruneWaiting()
 }
 
-// lose drops everything that waits for a session; its save markers are not
+// lose drops everything that waits for a session; what it is owed is not
 // answered until it has sent everything again.
 func (r *room) lose(s *Session) {
 	if len(s.pending) == 0 {
@@ -151,7 +151,7 @@ func (r *room) lose(s *Session) {
 }
 
 // settle forgets what waited and was lost, because the session sends it anew.
-// Its markers stay blocked until that is integrated.
+// Its answers stay blocked until that is integrated.
 func (s *Session) settle() {
 	s.dropPending()
 	s.lost, s.askSoon, s.askWait = false, false, 0

@@ -48,7 +48,7 @@ func (p *people) changed(at time.Time) {
 
 // awareness takes an awareness update of a session.
 func (r *room) awareness(s *Session, update []byte) {
-	out, err := r.people.table.Apply(s.id, update, r.now)
+	out, err := r.people.table.Apply(s.id, s.identity, update, r.now)
 	if err != nil {
 		r.end(s, &protocol.CloseError{Reason: protocol.Malformed, Cause: err})
 		return
@@ -62,7 +62,7 @@ func (r *room) awareness(s *Session, update []byte) {
 	if len(out.Stale) > 0 {
 		stale := s.group.encode(protocol.Message{Kind: protocol.Awareness, Data: r.people.table.Append(nil, out.Stale...)})
 		// Without room it is dropped: clients renew their states every 15 s, which asks again.
-		if s.peer.Out.offerIfRoom([][]byte{stale}) {
+		if s.offer(stale) {
 			s.sentAt = r.now
 		}
 	}

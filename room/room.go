@@ -12,9 +12,9 @@
 // Invariants:
 //   - The order in which updates got their positions is the order in which they
 //     are offered to every outbox and appended to the store.
-//   - Broadcast does not wait for the disk; a save marker does: it comes back only
-//     when everything its sender sent before it was integrated and the store has
-//     confirmed it.
+//   - Broadcast does not wait for the disk; answers do: a save marker comes back,
+//     and a write is Saved, only when everything its sender sent before was
+//     integrated and the store has confirmed it (answers.go).
 //   - What cannot be integrated yet is neither stored, broadcast nor confirmed; its
 //     sender is asked for what is missing (pending.go).
 //   - A room that failed to load is never saved; a room whose goroutine panicked is
@@ -78,7 +78,7 @@ type room struct {
 	ledger   ledger
 	marks    marks
 	waiting  []*Session // sessions with pending updates
-	marking  []*Session // sessions with unanswered save markers
+	owing    []*Session // sessions with unanswered save markers and acks
 	people   people
 	saves    saves
 	idle     time.Time // since when nobody is here; zero: somebody is
@@ -152,7 +152,7 @@ func (r *room) turn() {
 	r.retryPending()
 	r.broadcast()
 	r.store()
-	r.answerMarkers()
+	r.answerAll()
 	r.flushPresence()
 	if r.now.Sub(r.ticked) >= tick {
 		r.ticked = r.now

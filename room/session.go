@@ -2,7 +2,6 @@ package room
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,9 +13,23 @@ import (
 // Peer is who joins a room.
 type Peer struct {
 	ID       uint64           // names the conn in events; rooms do not interpret it
-	Dialect  protocol.Dialect // how payloads for this peer are encoded
+	Dialect  protocol.Dialect // how payloads for this peer are encoded; peers of equal dialects share them
 	Out      *Outbox          // where they go; several sessions of one conn may share it
-	ReadOnly bool             // its document updates are refused, everything else works
+	ReadOnly bool             // it may not change the document or send Stateless messages, everything else works
+	User     presence.User    // who it is according to its token; zero: not known
+
+	// Acks makes the room answer every SyncStep2 and Update with exactly one Saved
+	// or NotSaved, in order. Saved follows the rule of save markers. NotSaved is
+	// final: the peer may not write. A message that the room cannot take now, because
+	// the store takes no updates or because it builds on something that is missing,
+	// has its answer withheld: the peer is asked for it again, and what is durable
+	// then is Saved. Peers without Acks are told in words (Denied), once.
+	Acks bool
+
+	// Ended is called once, from a goroutine of the room, when the room or End ends
+	// the session, with what Err returns; not after Leave. It must not block or call
+	// the session, and may come before Join has returned. Nil: nobody is told.
+	Ended func(error)
 }
 
 // Session is one peer's place in one room, from Join until Leave or until the
@@ -35,12 +48,15 @@ type Session struct {
 	peer Peer
 	id   presence.ConnID // unique in the room
 
-	done  chan struct{}
-	leave sync.Once
+	identity *presence.Identity
+	done     chan struct{}
 
 	// Written once, before done is closed.
 	err *protocol.CloseError
 
+	// Set from any goroutine.
+	left     atomic.Bool // Leave was called
+	revoked  atomic.Bool // End was called: nothing of it is acted on any more
 	readOnly atomic.Bool
 
 	// Owned by the room's run; see there.
@@ -76,7 +92,8 @@ type state struct {
 	askedAt      time.Time
 	askedVersion uint64        // of the document, when it was asked last
 	askWait      time.Duration // until it is asked again
-	markers      []marker
+	answers      []answer      // that it is owed, in order
+	denied       bool          // it was told why its updates are refused
 }
 
 // Handle hands a message of the peer to the room and returns when it is queued.
@@ -100,7 +117,20 @@ func (s *Session) Handle(ctx context.Context, m protocol.Message) error {
 // are still handled, then its presence is removed and the others are told. It
 // does not block and may be called more than once.
 func (s *Session) Leave() {
-	s.leave.Do(func() { s.room.send(letter{session: s, leave: true}) })
+	if s.left.CompareAndSwap(false, true) {
+		s.room.send(letter{session: s, leave: true})
+	}
+}
+
+// End ends the session from outside, for the reason why, which must not be nil:
+// the peer is to be gone, or must not write any more. When End returns, no
+// message of the session changes the document, neither one that waits in the
+// inbox nor one that is handed over later. It waits for the message that the room
+// is at, and must not be called from an Events function or Peer.Ended.
+func (s *Session) End(why *protocol.CloseError) {
+	s.revoked.Store(true)
+	// An error says that the room has ended, and with it everything that may change.
+	_ = s.room.do(context.Background(), func() { s.room.end(s, why) })
 }
 
 // Done is closed when the session has ended, by Leave or by the room.
@@ -119,11 +149,13 @@ func (s *Session) Err() error {
 	return nil
 }
 
-// SetReadOnly changes what the peer may do from its next message on.
-func (s *Session) SetReadOnly(ro bool) { s.readOnly.Store(ro) }
-
-// mayWrite is the one place that decides whether a message may change the document.
-func (s *Session) mayWrite() bool { return !s.readOnly.Load() }
+// SetReadOnly changes what the peer may do, from the next message on that the
+// room handles. A peer that may write again is asked for what was refused.
+func (s *Session) SetReadOnly(ro bool) {
+	if s.readOnly.Swap(ro) != ro {
+		s.room.post(func() { s.room.rightsChanged(s) })
+	}
+}
 
 // ending is what Handle returns after the end.
 func (s *Session) ending() error {

@@ -12,6 +12,7 @@ import (
 // newSession returns a session that has not joined yet.
 func newSession(r *room, p Peer) *Session {
 	s := &Session{room: r, peer: p, done: make(chan struct{})}
+	s.identity = presence.NewIdentity(p.User, r.o.StampPresence)
 	s.id = presence.ConnID(r.registry.conns.Add(1))
 	s.readOnly.Store(p.ReadOnly)
 	return s
@@ -19,18 +20,19 @@ func newSession(r *room, p Peer) *Session {
 
 // join lets a session in and offers what its client must get first, in the order
 // of y-websocket's reference server: the room's SyncStep1, which makes the client
-// send what the room does not have, then who is here. Readers are not asked.
+// send what the room does not have, then who is here. Readers are not asked,
+// unless they wait for the answer to their answer.
 func (r *room) join(s *Session) {
 	r.sessions[s.id] = s
 	r.marks.widen(s.peer.Out.limit)
 	r.hub.add(s)
-	if s.mayWrite() {
+	if s.mayWrite() || s.peer.Acks {
 		r.ask(s)
 	}
 	r.sendEverybody(s)
 	s.sentAt = r.now
 	if r.ledger.failure != nil {
-		r.deny(s)
+		r.deny(s, r.storeRefuses())
 	}
 	r.o.Events.Joined(r.name, s.peer.ID)
 }
@@ -45,7 +47,7 @@ func (r *room) end(s *Session, why *protocol.CloseError) {
 	r.hub.remove(s)
 	r.notLagging(s)
 	s.dropPending()
-	s.markers = nil
+	s.answers = nil
 	if r.people.table.Leave(s.id, r.now) {
 		r.people.changed(r.now.Add(r.people.delay(len(r.sessions))))
 	}
@@ -65,42 +67,33 @@ func (s *Session) finish(why *protocol.CloseError) {
 	s.ended = true
 	s.err = why
 	close(s.done)
+	if why != nil && s.peer.Ended != nil && !s.left.Load() {
+		s.peer.Ended(why)
+	}
 }
 
 // read acts on one message.
 func (r *room) read(s *Session, m protocol.Message) {
-	if m.Kind.Writes() && !s.mayWrite() {
-		r.refuse(s, m, "read-only")
-		return
-	}
 	switch m.Kind {
 	case protocol.SyncStep1:
 		r.step1(s, m.Data)
 	case protocol.SyncStep2, protocol.Update:
-		r.update(s, m)
+		r.write(s, m)
 	case protocol.Awareness:
 		r.awareness(s, m.Data)
 	case protocol.QueryAwareness:
 		r.sendEverybody(s)
 	case protocol.SaveMarker:
 		r.marker(s, m.Data)
-	case protocol.Ignored, protocol.Denied:
+	case protocol.Stateless:
+		r.stateless(s, m)
+	case protocol.Ignored, protocol.Denied, protocol.Saved, protocol.NotSaved:
 	}
 }
 
 // emptyUpdate is the update v1 that holds nothing: no structs, no deletions. It
 // is what a client without news answers a SyncStep1 with.
 const emptyUpdate = "\x00\x00"
-
-// refuse does not act on an update. The session's save markers are not answered
-// until it has sent everything again, unless the update was empty.
-func (r *room) refuse(s *Session, m protocol.Message, why string) {
-	if string(m.Data) == emptyUpdate {
-		return
-	}
-	s.lost = true
-	r.o.Events.Refused(r.name, s.peer.ID, m.Kind, why)
-}
 
 // step1 answers a state vector with what its sender does not have. One answer is
 // under way at a time; of further questions the last one is answered when the
@@ -153,29 +146,11 @@ func (r *room) ask(s *Session) {
 	s.sentAt = r.now
 }
 
-// deny tells a session why its updates are refused.
-func (r *room) deny(s *Session) {
-	r.tell(s, protocol.Message{Kind: protocol.Denied, Data: []byte("read-only: " + r.ledger.failure.Error())})
-}
-
 // update applies a document update.
 func (r *room) update(s *Session, m protocol.Message) {
-	if r.ledger.failure != nil {
-		if string(m.Data) != emptyUpdate && !s.resync {
-			s.resync = true
-			r.deny(s)
-		}
-		r.refuse(s, m, "store does not take updates")
-		return
-	}
 	a, err := r.doc.Apply(m.Data, crdt.V1)
 	if err != nil {
-		reason := protocol.Malformed
-		if errors.Is(err, crdt.ErrLimit) {
-			reason = protocol.TooLarge
-		}
-		r.o.Events.Refused(r.name, s.peer.ID, m.Kind, err.Error())
-		r.end(s, &protocol.CloseError{Reason: reason, Detail: m.Kind.String(), Cause: err})
+		r.malformed(s, m, err)
 		return
 	}
 	answer := m.Kind == protocol.SyncStep2
@@ -191,9 +166,19 @@ func (r *room) update(s *Session, m protocol.Message) {
 		r.keep(s, a, answer)
 		r.askLost(s)
 	}
-	if answer { // last: a marker stands for what was integrated, and waits on for what was not
-		r.unblockMarkers(s)
+	if answer { // last: an answer stands for what was integrated, and waits on for what was not
+		r.unblockAnswers(s)
 	}
+}
+
+// malformed ends a session whose update cannot be one.
+func (r *room) malformed(s *Session, m protocol.Message, err error) {
+	reason := protocol.Malformed
+	if errors.Is(err, crdt.ErrLimit) {
+		reason = protocol.TooLarge
+	}
+	r.o.Events.Refused(r.name, s.peer.ID, m.Kind, err.Error())
+	r.end(s, &protocol.CloseError{Reason: reason, Detail: m.Kind.String(), Cause: err})
 }
 
 // integrated gives an update that was integrated its position and sends it on at

@@ -1,0 +1,82 @@
+package room
+
+import (
+	"weft/crdt"
+	"weft/protocol"
+)
+
+// mayWrite is the one place that decides whether a message may change the document.
+func (s *Session) mayWrite() bool { return !s.readOnly.Load() }
+
+// write takes a message that is to change the document, and owes its answer.
+func (r *room) write(s *Session, m protocol.Message) {
+	outcome := protocol.Saved
+	switch {
+	case !s.mayWrite():
+		if !r.unchanged(s, m) {
+			r.refuse(s, m, "read-only")
+			r.deny(s, "read-only: you may not change this document")
+			outcome = protocol.NotSaved
+		}
+	case r.ledger.failure != nil:
+		if string(m.Data) != emptyUpdate {
+			s.resync = true
+			r.refuse(s, m, "store does not take updates")
+			r.deny(s, r.storeRefuses())
+		}
+	default:
+		r.update(s, m)
+	}
+	r.ack(s, outcome)
+}
+
+// unchanged reports whether the message of a reader brings nothing new. One that
+// cannot be read ends the session.
+func (r *room) unchanged(s *Session, m protocol.Message) bool {
+	known, err := r.doc.Contains(m.Data, crdt.V1)
+	if err != nil {
+		r.malformed(s, m, err)
+		return true
+	}
+	return known
+}
+
+// refuse does not act on an update. What the session is owed waits until it has
+// sent everything again.
+func (r *room) refuse(s *Session, m protocol.Message, why string) {
+	s.lost = true
+	r.o.Events.Refused(r.name, s.peer.ID, m.Kind, why)
+}
+
+// storeRefuses is what people are told while the store takes no updates.
+func (r *room) storeRefuses() string { return "read-only: " + r.ledger.failure.Error() }
+
+// deny tells a session without Acks why its updates are refused, once until it
+// may write again.
+func (r *room) deny(s *Session, why string) {
+	if s.ended || s.denied || s.peer.Acks {
+		return
+	}
+	s.denied = true
+	r.tell(s, protocol.Message{Kind: protocol.Denied, Data: []byte(why)})
+}
+
+// rightsChanged is called when a session has become a reader or a writer. What
+// a reader was still owed for something that is missing will not become durable;
+// a writer is asked for what was refused.
+func (r *room) rightsChanged(s *Session) {
+	if s.ended {
+		return
+	}
+	s.denied = false
+	if s.mayWrite() {
+		r.ask(s)
+		return
+	}
+	r.lose(s)
+	for i := range s.answers {
+		if a := &s.answers[i]; a.blocked && a.kind == protocol.Saved {
+			*a = answer{kind: protocol.NotSaved, n: a.n}
+		}
+	}
+}
