@@ -10,9 +10,6 @@ func (o *Outbox) Limit() int {
 	return o.limit
 }
 
-// Offer queues a payload that is never dropped.
-func Offer(o *Outbox, payload []byte) { o.offer(payload) }
-
 // Waiting returns the length of an open room's list of sessions with pending updates.
 func Waiting(ctx context.Context, g *Registry, name string) (n int, err error) {
 	sl, err := g.acquire(ctx, name)

@@ -367,15 +367,15 @@ func TestOutboxOrderAndWake(t *testing.T) {
 	if got := o.Take(nil); got != nil {
 		t.Errorf("Take of an empty outbox = %v, want nothing", got)
 	}
-	room.Offer(o, []byte("a"))
-	room.Offer(o, []byte("b"))
+	o.Offer([]byte("a"))
+	o.Offer([]byte("b"))
 	if wakes != 1 {
 		t.Errorf("%d wakes for two payloads while the writer rests, want 1", wakes)
 	}
 	if got, want := o.Take(nil), [][]byte{[]byte("a"), []byte("b")}; !slices.EqualFunc(got, want, bytes.Equal) {
 		t.Errorf("Take() = %q, want %q", got, want)
 	}
-	room.Offer(o, []byte("c"))
+	o.Offer([]byte("c"))
 	if wakes != 1 {
 		t.Errorf("%d wakes although the writer is awake, want 1", wakes)
 	}
@@ -383,12 +383,12 @@ func TestOutboxOrderAndWake(t *testing.T) {
 		t.Errorf("Take() = %q, want c", got)
 	}
 	o.Take(nil)
-	room.Offer(o, []byte("d"))
+	o.Offer([]byte("d"))
 	if wakes != 2 {
 		t.Errorf("%d wakes after the writer rested, want 2", wakes)
 	}
 	o.Close()
-	room.Offer(o, []byte("e"))
+	o.Offer([]byte("e"))
 	if got := o.Take(nil); len(got) != 0 || o.Size() != 0 {
 		t.Errorf("closed outbox holds %q, %d bytes, want nothing", got, o.Size())
 	}

@@ -107,6 +107,11 @@ func (o *Outbox) Size() int {
 	return o.queued + o.writing
 }
 
+// Offer queues a payload of the conn itself behind everything offered before. It
+// is never dropped, so the caller bounds what it offers; nobody may modify it
+// afterwards. A closed outbox takes and forgets it.
+func (o *Outbox) Offer(payload []byte) { o.offer(payload) }
+
 // offer queues a payload that is never dropped.
 func (o *Outbox) offer(payload []byte) {
 	o.mu.Lock()
