@@ -18,6 +18,7 @@ import (
 type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve documents (the default)."`
 	Inspect inspectCmd `cmd:"" help:"List, check, dump, export, import, compact or repair a data directory."`
+	Token   tokenCmd   `cmd:"" help:"Print a token for development and tests."`
 	Version versionCmd `cmd:"" help:"Print the version of this binary."`
 }
 
