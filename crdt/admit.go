@@ -109,7 +109,7 @@ func (a *applier) harmless(b *block, client int32) bool {
 		return false
 	}
 	it := a.d.items.at(tail)
-	return it.end() == b.clock && !it.isGC() && it.ror == id{a.doc[b.ror.client], b.ror.clock}
+	return it.end() == b.clock && !it.isGC() && a.d.items.ror(tail) == id{a.doc[b.ror.client], b.ror.clock}
 }
 
 func (a *applier) admitBlock(k, client int32, next uint32, lim *Limits) error {
@@ -319,7 +319,7 @@ func (a *applier) scanCost(limit int) int {
 // tryScan looks for the place of a block without changing anything.
 func (a *applier) tryScan(b *block, author ClientID) {
 	d := a.d
-	it := item{origin: noID, ror: noID, list: noList}
+	it := placing{origin: noID, ror: noID, list: noList}
 	if b.flags&hasOrigin != 0 {
 		if it.left = a.known(b.origin); it.left == 0 {
 			return // beside a block of the message

@@ -164,7 +164,7 @@ func (a *applier) typed() bool {
 		return false
 	}
 	c := &d.clients[client]
-	if it := d.items.at(c.tail); it.origin.client == client && it.origin.clock+1 == it.clock {
+	if it := d.items.at(c.tail); it.left != 0 && d.items.followsLeft(c.tail, it) && d.items.at(it.left).last() == (id{client, it.clock - 1}) {
 		d.mergeWritten(c) // the run may go on further to the left
 	}
 	return true

@@ -48,6 +48,9 @@ func (d *Doc) checkClient(n int32) error {
 			return fmt.Errorf("content of struct at clock %d ends past the slab", it.clock)
 		}
 		used += n
+		if err := d.items.checkEnds(p.ref(), it); err != nil {
+			return err
+		}
 		if p.ref() == c.tail {
 			tailSeen = true
 			if int(it.body)+n != len(c.slab) {
@@ -109,4 +112,24 @@ func (d *Doc) checkList(n int32, listed map[ref]bool) error {
 func (d *Doc) goesOn(it *item) bool {
 	c := &d.clients[it.client()]
 	return it.end() < c.next && d.items.at(c.index.find(it.end()).ref()).list == it.list
+}
+
+// checkEnds verifies that the origins of an item have the one form they may have.
+func (a *items) checkEnds(r ref, it *item) error {
+	e := &a.ends[r>>chunkBits]
+	if i, ok := e.origins.find(r); ok {
+		if it.tag&flagNoOrigin != 0 || it.left != 0 && a.at(it.left).last() == e.origins.ids[i] {
+			return fmt.Errorf("origin of the item at clock %d is written down", it.clock)
+		}
+	} else if it.tag&flagNoOrigin == 0 && it.left == 0 {
+		return fmt.Errorf("item at clock %d has no left neighbour to tell its origin", it.clock)
+	}
+	if i, ok := e.rors.find(r); ok {
+		if it.tag&flagNoRor != 0 || it.right != 0 && a.at(it.right).first() == e.rors.ids[i] {
+			return fmt.Errorf("right origin of the item at clock %d is written down", it.clock)
+		}
+	} else if it.tag&flagNoRor == 0 && it.right == 0 {
+		return fmt.Errorf("item at clock %d has no right neighbour to tell its right origin", it.clock)
+	}
+	return nil
 }

@@ -198,15 +198,10 @@ func (s shared) insert(c *cursor, kind uint8, fill func(*client, *item) uint32) 
 	r := d.items.new()
 	it := d.items.at(r)
 	*it = item{
-		clock: cl.next, left: c.left, right: c.right, origin: noID, ror: noID,
-		list: c.list, tag: uint32(author)<<clientShift | uint32(kind),
+		clock: cl.next,
+		list:  c.list, tag: uint32(author)<<clientShift | uint32(kind),
 	}
-	if c.left != 0 {
-		it.origin = d.items.at(c.left).last()
-	}
-	if c.right != 0 {
-		it.ror = d.items.at(c.right).first()
-	}
+	p := d.between(c.list, c.left, c.right)
 	used := len(cl.slab)
 	it.body = uint32(used)
 	it.length = fill(cl, it)
@@ -217,7 +212,7 @@ func (s shared) insert(c *cursor, kind uint8, fill func(*client, *item) uint32) 
 		d.types[it.body].item = r
 	}
 	where := d.caret
-	d.link(r)
+	d.link(r, &p)
 	if where.list == it.list && where.at != 0 && where.at == it.left && it.countable() {
 		d.caret = caret{list: it.list, at: r, index: where.index + d.items.at(it.left).length}
 	}

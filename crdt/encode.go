@@ -311,23 +311,23 @@ func (r *record) skip(wide bool, units uint32) {
 }
 
 // item writes a struct of the document without its first skip units.
-func (w *writer) item(d *Doc, it *item, skip uint32) {
+func (w *writer) item(d *Doc, at ref, skip uint32) {
+	it := d.items.at(at)
 	r := record{kind: it.kind(), length: it.length - skip}
 	if r.kind == kindGC {
 		w.record(&r)
 		return
 	}
-	switch {
-	case skip > 0:
+	if skip > 0 {
 		r.flags |= hasOrigin
 		r.origin = rawID{d.clients[it.client()].id, it.clock + skip - 1}
-	case it.origin.client != noClient:
+	} else if o := d.items.origin(at); o.client != noClient {
 		r.flags |= hasOrigin
-		r.origin = rawID{d.clients[it.origin.client].id, it.origin.clock}
+		r.origin = rawID{d.clients[o.client].id, o.clock}
 	}
-	if it.ror.client != noClient {
+	if o := d.items.ror(at); o.client != noClient {
 		r.flags |= hasRor
-		r.ror = rawID{d.clients[it.ror.client].id, it.ror.clock}
+		r.ror = rawID{d.clients[o.client].id, o.clock}
 	}
 	l := &d.lists[it.list]
 	if l.key != noKey {
@@ -498,9 +498,9 @@ func (d *Doc) appendState(dst []byte, since StateVector, v Version) []byte {
 func (w *writer) structs(d *Doc, c *client, from uint32) {
 	p := c.index.find(from)
 	w.section(c.index.countFrom(p), c.id, from)
-	w.item(d, d.items.at(p.ref()), from-p.clock())
+	w.item(d, p.ref(), from-p.clock())
 	for p = p.next(); p.ok(); p = p.next() {
-		w.item(d, d.items.at(p.ref()), 0)
+		w.item(d, p.ref(), 0)
 	}
 }
 

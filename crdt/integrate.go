@@ -21,6 +21,18 @@ type placing struct {
 	list        int32 // noList: the parent is gone, only a collected range remains
 }
 
+// between returns the place between two neighbours of a list, either of which may be 0.
+func (d *Doc) between(list int32, left, right ref) placing {
+	p := placing{left: left, right: right, origin: noID, ror: noID, list: list}
+	if left != 0 {
+		p.origin = d.items.at(left).last()
+	}
+	if right != 0 {
+		p.ror = d.items.at(right).first()
+	}
+	return p
+}
+
 // missing returns the client whose structs a block waits for, as an index of
 // m.clients, or noClient (yjs/src/structs/Item.js, getMissing).
 func (a *applier) missing(b *block, client int32) int32 {
@@ -106,14 +118,15 @@ func (a *applier) extend(b *block, client int32) bool {
 		return false
 	}
 	if b.flags&hasRor == 0 {
-		if it.ror.client != noClient || it.right != 0 {
+		if it.tag&flagNoRor == 0 || it.right != 0 {
 			return false
 		}
 	} else {
 		ror := id{a.doc[b.ror.client], b.ror.clock}
-		if it.ror != ror || it.right == 0 || d.items.at(it.right).first() != ror {
+		if it.right == 0 || d.items.at(it.right).first() != ror || !d.items.precedesRight(c.tail, it) {
 			return false
 		}
+		d.items.pinLeft(c.tail, it.right)
 	}
 	_, flags := d.storeContent(c, a.m, b, 0)
 	it.tag |= flags
@@ -164,7 +177,6 @@ func (a *applier) integrate(b *block, client int32, skip uint32) {
 	}
 	*it = item{
 		clock: b.clock + skip, length: b.length - skip,
-		left: p.left, right: p.right, origin: p.origin, ror: p.ror,
 		list: p.list, body: body,
 		tag: uint32(client)<<clientShift | flags | uint32(b.kind),
 	}
@@ -175,7 +187,7 @@ func (a *applier) integrate(b *block, client int32, skip uint32) {
 		}
 		it.body = uint32(d.newType(b.typ, name, r))
 	}
-	d.link(r)
+	d.link(r, &p)
 }
 
 // touch records where a client stood when the transaction began.
@@ -190,32 +202,35 @@ func (d *Doc) touch(client int32) {
 func (d *Doc) addCollected(client int32, clock, length uint32) {
 	r := d.items.new()
 	*d.items.at(r) = item{
-		clock: clock, length: length, origin: noID, ror: noID, list: noList,
-		tag: uint32(client)<<clientShift | flagDeleted | kindGC,
+		clock: clock, length: length, list: noList,
+		tag: uint32(client)<<clientShift | flagsGC,
 	}
 	c := &d.clients[client]
 	c.index.append(clock, r)
 	c.next = clock + length
 }
 
-// link puts a complete new item into its list by the YATA rules, appends it to
-// its author's structs and carries out its effects
+// link puts a new item, complete but for its place, into its list by the YATA
+// rules, appends it to its author's structs and carries out its effects
 // (yjs/src/structs/Item.js, integrate).
-func (d *Doc) link(r ref) {
+func (d *Doc) link(r ref, p *placing) {
 	it := d.items.at(r)
 	l := &d.lists[it.list]
-	if it.left == 0 && (it.right == 0 || d.items.at(it.right).left != 0) ||
-		it.left != 0 && d.items.at(it.left).right != it.right {
-		it.left = d.resolve(it, d.clients[it.client()].id)
+	it.left = p.left
+	if p.left == 0 && (p.right == 0 || d.items.at(p.right).left != 0) ||
+		p.left != 0 && d.items.at(p.left).right != p.right {
+		it.left = d.resolve(p, d.clients[it.client()].id)
 	}
 	if it.left != 0 {
 		left := d.items.at(it.left)
 		it.right = left.right
+		d.items.pin(it.left, it.right)
 		left.right = r
 	} else {
 		it.right = l.first
 		l.first = r
 	}
+	d.items.setEnds(r, it, p.origin, p.ror)
 	superseded := ref(0)
 	if it.right != 0 {
 		d.items.at(it.right).left = r
@@ -258,10 +273,10 @@ func (d *Doc) link(r ref) {
 	}
 }
 
-// resolve returns the item after which it goes when others were written at the
-// same place: scan from its origin to its right origin and step behind those
-// that come first.
-func (d *Doc) resolve(it *item, author ClientID) ref {
+// resolve returns the item after which an item of an author goes when others
+// were written at the same place: scan from its origin to its right origin and
+// step behind those that come first.
+func (d *Doc) resolve(it *placing, author ClientID) ref {
 	if i, ok := d.hot.find(d, it, author); ok {
 		if i > 0 {
 			return d.hot.refs[i-1]
@@ -285,13 +300,13 @@ func (d *Doc) resolve(it *item, author ClientID) ref {
 		}
 		other := d.items.at(o)
 		d.scanned = append(d.scanned, o)
-		if other.origin == it.origin {
+		if origin := d.items.origin(o); origin == it.origin {
 			if d.clients[other.client()].id < author {
 				left, conflicting = o, len(d.scanned)
-			} else if other.ror == it.ror {
+			} else if d.items.ror(o) == it.ror {
 				break // both want the same place: the smaller client stands left
 			}
-		} else if i := d.scannedAt(other.origin); i >= 0 {
+		} else if i := d.scannedAt(origin); i >= 0 {
 			if i < conflicting {
 				left, conflicting = o, len(d.scanned)
 			}
@@ -354,7 +369,7 @@ func (d *Doc) cleanEnd(i id) ref {
 // split cuts an item behind its first units and returns the new right part.
 func (d *Doc) split(p pos, units uint32) ref {
 	leftRef := p.ref()
-	if it := d.items.at(leftRef); d.hot.list == it.list && d.hot.has(it) {
+	if it := d.items.at(leftRef); d.hot.list == it.list && d.isHot(leftRef) {
 		d.forget()
 	}
 	r := d.items.new()
@@ -363,8 +378,8 @@ func (d *Doc) split(p pos, units uint32) ref {
 	right.clock += units
 	right.length -= units
 	right.left = leftRef
-	right.origin = id{left.client(), right.clock - 1}
 	left.length = units
+	d.items.cutEnds(leftRef, r)
 	left.right = r
 	if right.right != 0 {
 		d.items.at(right.right).left = r

@@ -201,14 +201,8 @@ func (x *redoer) copy(r ref, l int32, left, right ref) ref {
 	again := d.items.new()
 	it := d.items.at(again)
 	*it = item{
-		clock: cl.next, length: from.length, left: left, right: right, origin: noID, ror: noID,
+		clock: cl.next, length: from.length,
 		list: l, tag: uint32(author)<<clientShift | from.tag&(kindMask|flagWide),
-	}
-	if left != 0 {
-		it.origin = d.items.at(left).last()
-	}
-	if right != 0 {
-		it.ror = d.items.at(right).first()
 	}
 	switch from.kind() {
 	case kindType:
@@ -225,7 +219,8 @@ func (x *redoer) copy(r ref, l int32, left, right ref) ref {
 	}
 	d.redone.add(from, it.first())
 	d.keep(again, true)
-	d.link(again)
+	p := d.between(l, left, right)
+	d.link(again, &p)
 	return again
 }
 

@@ -21,7 +21,7 @@ const maxDescent = 64
 
 // resolveBack returns the item after which it goes, or false when the forward
 // scan, which has come as far as probe, will tell sooner.
-func (d *Doc) resolveBack(it *item, author ClientID, probe ref) (ref, bool) {
+func (d *Doc) resolveBack(it *placing, author ClientID, probe ref) (ref, bool) {
 	base, ok := d.lastSmaller(it, author, probe)
 	if !ok {
 		return 0, false
@@ -35,18 +35,17 @@ func (d *Doc) resolveBack(it *item, author ClientID, probe ref) (ref, bool) {
 	where := make(map[ref]int, len(passed))
 	conflicting := 0
 	for k, r := range passed {
-		o := d.items.at(r)
-		if o.origin == it.origin {
-			if o.ror == it.ror {
+		if origin := d.items.origin(r); origin == it.origin {
+			if d.items.ror(r) == it.ror {
 				break
 			}
-		} else if i, in := d.placeOf(where, o.origin); in {
+		} else if i, in := d.placeOf(where, origin); in {
 			if i < conflicting {
 				left, conflicting = r, k+1
 			}
 		} else if base == 0 {
 			break // its origin stands left of all siblings
-		} else if under, ok := d.descends(o.origin, it.origin); !ok {
+		} else if under, ok := d.descends(origin, it.origin); !ok {
 			return 0, false
 		} else if !under {
 			break
@@ -61,7 +60,7 @@ func (d *Doc) resolveBack(it *item, author ClientID, probe ref) (ref, bool) {
 // lastSmaller goes left from the right origin to the last sibling of a smaller
 // client, 0 for none, and leaves what it passed in d.passed. False means that
 // the forward scan ends before.
-func (d *Doc) lastSmaller(it *item, author ClientID, probe ref) (ref, bool) {
+func (d *Doc) lastSmaller(it *placing, author ClientID, probe ref) (ref, bool) {
 	d.passed = d.passed[:0]
 	b := d.lists[it.list].last
 	if it.right != 0 {
@@ -70,7 +69,7 @@ func (d *Doc) lastSmaller(it *item, author ClientID, probe ref) (ref, bool) {
 	for b != it.left {
 		d.steps++
 		o := d.items.at(b)
-		if o.origin == it.origin && d.clients[o.client()].id < author {
+		if d.clients[o.client()].id < author && d.items.origin(b) == it.origin {
 			return b, true
 		}
 		d.passed = append(d.passed, b)
@@ -78,7 +77,7 @@ func (d *Doc) lastSmaller(it *item, author ClientID, probe ref) (ref, bool) {
 			return 0, false
 		}
 		p := d.items.at(probe)
-		if p.origin == it.origin && p.ror == it.ror && d.clients[p.client()].id > author {
+		if d.clients[p.client()].id > author && d.items.origin(probe) == it.origin && d.items.ror(probe) == it.ror {
 			return 0, false
 		}
 		probe = p.right
@@ -105,14 +104,14 @@ func (d *Doc) descends(i, origin id) (under, ok bool) {
 			return false, true
 		}
 		r := d.find(i)
-		o := d.items.at(r)
+		o := d.items.origin(r)
 		switch {
-		case o.isGC():
+		case d.items.at(r).isGC():
 			return false, false
-		case o.origin == origin && (origin.client == noClient || d.find(origin) != r):
+		case o == origin && (origin.client == noClient || d.find(origin) != r):
 			return true, true
 		}
-		i = o.origin
+		i = o
 	}
 	return false, false
 }

@@ -66,6 +66,10 @@ func (a *items) clone() items {
 		copied := *chunk
 		c.chunks[i] = &copied
 	}
+	c.ends = make([]chunkEnds, len(a.ends))
+	for i := range a.ends {
+		c.ends[i] = a.ends[i].clone()
+	}
 	return c
 }
 

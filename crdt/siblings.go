@@ -19,15 +19,15 @@ type siblings struct {
 // hotMin is the number of items one scan has to pass before their place is remembered.
 const hotMin = 32
 
-// has tells whether an item is one of the siblings or could be.
-func (s *siblings) has(it *item) bool {
-	return it.origin == s.origin && it.ror == s.ror
+// isHot tells whether an item is one of the siblings or could be.
+func (d *Doc) isHot(r ref) bool {
+	return d.items.origin(r) == d.hot.origin && d.items.ror(r) == d.hot.ror
 }
 
 // find returns where among the siblings an item of an author goes; false when
 // the scan has to tell.
-func (s *siblings) find(d *Doc, it *item, author ClientID) (int, bool) {
-	if len(s.refs) == 0 || s.list != it.list || !s.has(it) {
+func (s *siblings) find(d *Doc, it *placing, author ClientID) (int, bool) {
+	if len(s.refs) == 0 || s.list != it.list || it.origin != s.origin || it.ror != s.ror {
 		return 0, false
 	}
 	i := s.search(d, author)
@@ -40,12 +40,13 @@ func (s *siblings) search(d *Doc, author ClientID) int {
 }
 
 // remember makes the run of siblings that starts at first the remembered place.
-func (d *Doc) remember(it *item, first ref) {
-	s := siblings{list: it.list, origin: it.origin, ror: it.ror, refs: d.hot.refs[:0]}
+func (d *Doc) remember(it *placing, first ref) {
+	d.hot = siblings{list: it.list, origin: it.origin, ror: it.ror, refs: d.hot.refs[:0]}
+	s := &d.hot
 	last := ClientID(0)
 	for r := first; r != 0; r = d.items.at(r).right {
 		o := d.items.at(r)
-		if c := d.clients[o.client()].id; s.has(o) && c >= last {
+		if c := d.clients[o.client()].id; d.isHot(r) && c >= last {
 			last = c
 		} else {
 			break
@@ -55,14 +56,13 @@ func (d *Doc) remember(it *item, first ref) {
 	if len(s.refs) < hotMin {
 		s.refs = s.refs[:0]
 	}
-	d.hot = s
 }
 
 // linked keeps the siblings right when an item was linked in their list.
 func (d *Doc) linked(r ref, it *item) {
 	s := &d.hot
-	if !s.has(it) {
-		if it.left != 0 && s.has(d.items.at(it.left)) || it.right != 0 && s.has(d.items.at(it.right)) {
+	if !d.isHot(r) {
+		if it.left != 0 && d.isHot(it.left) || it.right != 0 && d.isHot(it.right) {
 			d.forget()
 		}
 		return

@@ -146,9 +146,9 @@ func (d *Doc) appendSnapshot(s Snapshot) []byte {
 		last := c.index.find(uint32(clock.Next - 1))
 		w.section(c.index.countFrom(c.index.start())-c.index.countFrom(last)+1, c.id, 0)
 		for p := c.index.start(); p != last; p = p.next() {
-			w.item(d, d.items.at(p.ref()), 0)
+			w.item(d, p.ref(), 0)
 		}
-		w.item(d, d.items.at(last.ref()), 0)
+		w.item(d, last.ref(), 0)
 	}
 	w.deletions(s.rawDeleted())
 	d.commit(true)

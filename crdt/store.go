@@ -19,28 +19,32 @@ const noClient = -1
 var noID = id{client: noClient} // the absent origin
 
 // item is one struct of the document: a run of content with consecutive
-// clocks, or a collected range. It holds no pointer.
+// clocks, or a collected range. It holds no pointer. Its origins are told by
+// items.origin and items.ror.
 type item struct {
 	clock  uint32
 	length uint32 // clocks covered, > 0
 	left   ref    // neighbours in the list; free items chain through left
 	right  ref
-	origin id // what stood left of the first unit when it was written
-	ror    id // what stood right of it
 	list   int32
 	body   uint32 // offset in the client's slab, or the type's index
-	tag    uint32 // client<<8 | flags | kind
+	tag    uint32 // client<<clientShift | flags | kind
 }
 
-// The low byte of a tag.
+// The low bits of a tag.
 const (
-	kindMask    = 0x0f
-	flagDeleted = 0x10
-	flagKeep    = 0x20 // not collected while an undo manager may need it
-	flagWide    = 0x40 // string with characters outside ASCII
-	clientShift = 8
-	maxClients  = 1 << 24
+	kindMask     = 0x0f
+	flagDeleted  = 0x10
+	flagKeep     = 0x20 // not collected while an undo manager may need it
+	flagWide     = 0x40 // string with characters outside ASCII
+	flagNoOrigin = 0x80
+	flagNoRor    = 0x100
+	clientShift  = 9
+	maxClients   = 1 << 23
 )
+
+// flagsGC are the flags of a collected range.
+const flagsGC = flagDeleted | flagNoOrigin | flagNoRor | kindGC
 
 // Kinds of content, with their number on the wire (yjs/src/structs/Item.js, contentRefs).
 const (
@@ -77,12 +81,13 @@ func (it *item) countable() bool {
 // items is the arena: chunks that never move, and a chain of free places.
 type items struct {
 	chunks []*[chunkLen]item
-	used   int32 // places handed out, the first (0) being none
+	ends   []chunkEnds // of the items of each chunk
+	used   int32       // places handed out, the first (0) being none
 	free   ref
 }
 
 const (
-	chunkBits = 6 // 64 items: a document of one word costs one chunk of 2.8 kB
+	chunkBits = 6 // 64 items: a document of one word costs one chunk of 1.8 kB
 	chunkLen  = 1 << chunkBits
 )
 
@@ -101,6 +106,7 @@ func (a *items) new() ref {
 	}
 	if int(a.used>>chunkBits) == len(a.chunks) {
 		a.chunks = append(a.chunks, new([chunkLen]item))
+		a.ends = append(a.ends, chunkEnds{})
 	}
 	a.used++
 	return ref(a.used - 1)
@@ -112,7 +118,11 @@ func (a *items) release(r ref) {
 }
 
 func (a *items) bytes() int {
-	return len(a.chunks)*int(unsafe.Sizeof([chunkLen]item{})) + cap(a.chunks)*8
+	n := len(a.chunks)*int(unsafe.Sizeof([chunkLen]item{})) + cap(a.chunks)*8
+	for i := range a.ends {
+		n += a.ends[i].bytes()
+	}
+	return n
 }
 
 // client is one author: its structs by clock and the bytes of their contents.

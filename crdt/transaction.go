@@ -312,16 +312,18 @@ func (d *Doc) collectList(l int32, stack []frame) []frame {
 	}
 	for r := d.lists[l].first; r != 0; {
 		it := d.items.at(r)
-		r = it.right
+		next := it.right
 		if it.kind() == kindType {
 			stack = append(stack, frame{typ: int32(it.body)})
 		} else {
 			d.dropContent(it)
 		}
+		d.items.dropEnds(r)
 		*it = item{
-			clock: it.clock, length: it.length, origin: noID, ror: noID, list: noList,
-			tag: it.tag&^(kindMask|flagWide|flagKeep) | flagDeleted,
+			clock: it.clock, length: it.length, list: noList,
+			tag: it.tag&^(kindMask|flagWide|flagKeep) | flagsGC,
 		}
+		r = next
 	}
 	d.lists[l].first, d.lists[l].last, d.lists[l].units = 0, 0, 0
 	if d.caret.list == l {
@@ -420,13 +422,13 @@ func (d *Doc) mergeItems(leftRef, rightRef ref) bool {
 	default:
 		return false
 	}
-	if right.origin != left.last() || left.right != rightRef || left.ror != right.ror {
+	if left.right != rightRef || !d.items.followsLeft(rightRef, right) || !d.items.sameRor(leftRef, rightRef) {
 		return false
 	}
 	if d.redone != nil && (d.redone.has(left.first()) || d.redone.has(right.first())) {
 		return false
 	}
-	if d.hot.list == right.list && d.hot.has(right) {
+	if d.hot.list == right.list && d.isHot(rightRef) {
 		d.forget()
 	}
 	if !d.joinContent(left, right, leftRef, rightRef) {
@@ -439,6 +441,7 @@ func (d *Doc) mergeItems(leftRef, rightRef ref) bool {
 		}
 	}
 	left.tag |= right.tag & flagKeep
+	d.items.joinEnds(leftRef, rightRef)
 	left.right = right.right
 	if left.right != 0 {
 		d.items.at(left.right).left = leftRef
