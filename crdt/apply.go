@@ -310,16 +310,17 @@ func (a *applier) resplit(b *block) {
 	}
 }
 
-// cutsPair tells whether a split before i would cut a surrogate pair, and so
+// cutsPair tells whether a split before i would cut a surrogate pair and so
 // change the text. A block that is known split there when it came, if its
-// origin is a true one; yjs does it again.
+// origin is a true one; yjs does it again. Text that is deleted but kept is cut
+// as in yjs: a peer that kept one half of it sends the halves apart.
 func (d *Doc) cutsPair(i id) bool {
 	c := &d.clients[i.client]
 	if i.clock >= c.next {
 		return false
 	}
 	it := d.items.at(c.index.find(i.clock).ref())
-	if !it.wide() || it.kind() != kindString || it.clock == i.clock {
+	if !it.wide() || it.kind() != kindString || it.deleted() || it.clock == i.clock {
 		return false
 	}
 	_, cut := lib0.UTF16Offset(c.slab[it.body:], int(i.clock-it.clock))

@@ -1,7 +1,6 @@
 package crdt_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -13,9 +12,15 @@ import (
 // and keys of every type's events, updates of both versions, subdocuments.
 func TestEventOracle(t *testing.T) {
 	seed := crdttest.Seed(t, 950_000)
-	for s := range crdttest.EventSessions(t, seed, *seedCount) {
-		t.Run(fmt.Sprint(s.Seed), func(t *testing.T) { checkEvents(t, s) })
-	}
+	crdttest.EachSession(t, crdttest.EventSessions(t, seed, *seedCount), eventDir, checkEvents)
+}
+
+// eventDir holds sessions that once failed; they are fixed cases from then on.
+const eventDir = "testdata/events"
+
+// TestEventKept replays sessions that once failed.
+func TestEventKept(t *testing.T) {
+	crdttest.EachSession(t, crdttest.KeptSessions[crdttest.EventSession](t, eventDir), "", checkEvents)
 }
 
 func checkEvents(t *testing.T, s *crdttest.EventSession) {

@@ -9,7 +9,8 @@ import (
 // LocalSession is what real Yjs wrote when a doc that declares the four roots was edited through its own types, with
 // an UndoManager over the roots, and applied what another author did in between.
 type LocalSession struct {
-	Seed   uint64      `json:"seed"`
+	Played
+
 	Client uint64      `json:"client"` // id of the doc
 	GC     bool        `json:"gc"`
 	Join   bool        `json:"join"`   // all edits join into one step of undo; else none do

@@ -25,19 +25,25 @@ func Fixture(t testing.TB) iter.Seq[*Scenario] {
 func File(t testing.TB, path string) iter.Seq[*Scenario] {
 	return func(yield func(*Scenario) bool) {
 		t.Helper()
-		f, err := os.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// A file only read from has nothing to lose at Close.
-		defer func() { _ = f.Close() }()
-		r, err := decompressed(path, f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := readScenarios(r, yield); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
+		withFile(t, path, func(r io.Reader) error { return readScenarios(r, yield) })
+	}
+}
+
+// withFile has f read a file, gzipped when its name ends in .gz.
+func withFile(t testing.TB, path string, f func(io.Reader) error) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A file only read from has nothing to lose at Close.
+	defer func() { _ = file.Close() }()
+	r, err := decompressed(path, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f(r); err != nil {
+		t.Fatalf("%s: %v", path, err)
 	}
 }
 
@@ -77,16 +83,21 @@ func Each(t *testing.T, scenarios iter.Seq[*Scenario], keepDir string, f func(*t
 // Keep writes the scenario to dir/<seed>.ndjson and logs where.
 func Keep(t testing.TB, dir string, s *Scenario) {
 	t.Helper()
-	path := filepath.Join(dir, fmt.Sprintf("%d.ndjson", s.Seed))
+	keep(t, dir, s.Seed, s.Raw)
+}
+
+func keep(t testing.TB, dir string, seed uint64, line []byte) {
+	t.Helper()
+	path := filepath.Join(dir, fmt.Sprintf("%d.ndjson", seed))
 	err := os.MkdirAll(dir, 0o777)
 	if err == nil {
-		err = os.WriteFile(path, append(slices.Clip(s.Raw), '\n'), 0o666)
+		err = os.WriteFile(path, append(slices.Clip(line), '\n'), 0o666)
 	}
 	if err != nil {
-		t.Errorf("keep scenario %d: %v", s.Seed, err)
+		t.Errorf("keep session %d: %v", seed, err)
 		return
 	}
-	t.Logf("scenario %d kept as %s", s.Seed, path)
+	t.Logf("session %d kept as %s", seed, path)
 }
 
 func decompressed(name string, r io.Reader) (io.Reader, error) {

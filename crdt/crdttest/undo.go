@@ -9,7 +9,8 @@ import (
 // UndoSession is what an UndoManager of real Yjs did in a doc that applied the updates of others. The doc declares
 // the four roots and has client id 1.
 type UndoSession struct {
-	Seed      uint64     `json:"seed"`
+	Played
+
 	GC        bool       `json:"gc"`
 	Scope     []string   `json:"scope"`     // roots of the UndoManager; nil: the whole doc
 	Join      bool       `json:"join"`      // all transactions join into one step; else none do
