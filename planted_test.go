@@ -43,7 +43,7 @@ var plants = []plant{
 	{
 		name: "drop one update of a batch", file: "persistence/committer.go",
 		edits: []string{"start := time.Now()\n\tlsn := s.nextLSN()\n", "start := time.Now()\n\tlsn := s.nextLSN()\n\tif len(g.refs) > 2 {\n\t\tg.refs = g.refs[1:]\n\t}\n"},
-		tests: []string{"./persistence", "-run", "^TestStore"},
+		tests: []string{"./persistence", "-run", "^TestStore", "-rapid.nofailfile"},
 	},
 	{
 		name: "go on after a failed sync", file: "persistence/committer.go",

@@ -1,11 +1,13 @@
 package persistence
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -20,6 +22,35 @@ func (s *Store) CopyTo(ctx context.Context, dir string) error {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
 		return errors.Join(err, fmt.Errorf("copy to %s: %w: the directory is not empty", dir, ErrInvalid))
 	}
+	err := s.copyFiles(func(name string, tx *bolt.Tx) error { return writeCopy(ctx, tx, filePath(dir, name)) })
+	if err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// WriteTar writes the same copy to w as an uncompressed tar (POSIX.1-2001) of the data directory's files. A w that takes its bytes
+// slowly keeps the files growing for as long: it is the caller's to bound that, by ctx. After an error the archive has no end, so
+// that tar calls it cut off.
+func (s *Store) WriteTar(ctx context.Context, w io.Writer) error {
+	archive := tar.NewWriter(contextWriter{ctx, w})
+	now := time.Now()
+	err := s.copyFiles(func(name string, tx *bolt.Tx) error {
+		h := &tar.Header{Name: name, Mode: 0o600, Size: tx.Size(), ModTime: now, Format: tar.FormatPAX}
+		if err := archive.WriteHeader(h); err != nil {
+			return err
+		}
+		_, err := tx.WriteTo(archive)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return archive.Close()
+}
+
+// copyFiles calls write for each file of the store with a transaction that reads it; both show the same moment.
+func (s *Store) copyFiles(write func(name string, tx *bolt.Tx) error) error {
 	s.logMu.RLock()
 	defer s.logMu.RUnlock()
 	var log, rooms *bolt.Tx
@@ -32,15 +63,13 @@ func (s *Store) CopyTo(ctx context.Context, dir string) error {
 	}
 	defer log.Rollback()
 	defer rooms.Rollback()
-	for _, c := range []struct {
-		tx   *bolt.Tx
-		name string
-	}{{rooms, roomsFile}, {log, logFile}} {
-		if err := writeCopy(ctx, c.tx, filePath(dir, c.name)); err != nil {
-			return fmt.Errorf("copy %s: %w", c.name, err)
-		}
+	if err := write(roomsFile, rooms); err != nil {
+		return fmt.Errorf("copy %s: %w", roomsFile, err)
 	}
-	return syncDir(dir)
+	if err := write(logFile, log); err != nil {
+		return fmt.Errorf("copy %s: %w", logFile, err)
+	}
+	return nil
 }
 
 // beginBoth begins a read transaction on each file so that both show the same moment: the log did not change in between.

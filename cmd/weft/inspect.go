@@ -21,13 +21,14 @@ type inspectCmd struct {
 	Import  inspectImport  `cmd:"" help:"Store the rooms of an exported file."`
 	Compact inspectCompact `cmd:"" help:"Write the files of a directory anew without their free space."`
 	Repair  inspectRepair  `cmd:"" help:"Repair what can be repaired in a damaged directory and name what cannot."`
+	Delete  inspectDelete  `cmd:"" help:"Delete rooms, also damaged ones, with everything stored of them."`
 }
 
 // Help is what --help says of every verb of inspect.
 func (inspectCmd) Help() string {
 	return `The directory must be a stopped server's, or a copy. A copy that was made while the server was writing may not fit together:
-check says so, and another copy at a quieter moment helps. Only import, compact and repair change a directory; the others write
-nothing but the number of their process into its file LOCK. Names of rooms that have control characters are printed in quotes,
+check says so, and another copy at a quieter moment helps. Only import, compact, repair and delete change a directory; the others
+write nothing but the number of their process into its file LOCK. Names of rooms that have control characters are printed in quotes,
 and may be given like that.
 
 Exit codes:
