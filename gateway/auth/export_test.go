@@ -1,6 +1,9 @@
 package auth
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // NewJWKSFrom is NewJWKS with a function in the place of a file or server.
 func NewJWKSFrom(o JWKSOptions, read func(context.Context) ([]byte, error)) *JWKS {
@@ -16,3 +19,15 @@ const (
 
 // Signature is the HMAC that a webhook's question carries.
 var Signature = signature
+
+// DecodeRestrictions and EncodeRestrictions are the file's format.
+var (
+	DecodeRestrictions = decodeRestrictions
+	EncodeRestrictions = encodeRestrictions
+)
+
+// MaxRestrictions is how many there may be.
+const MaxRestrictions = maxRestrictions
+
+// SetClock replaces the clock.
+func (r *Restrictions) SetClock(now func() time.Time) { r.now = now }
