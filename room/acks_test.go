@@ -44,11 +44,71 @@ func TestWritesAreAckedWhenDurable(t *testing.T) {
 		settle(a, b)
 		a.wantAcks("after the commit", "S")
 		b.wantAcks("after the commit of what another conn sent first", "S")
-		a.send(protocol.SyncStep1, []byte{0})
 		a.announce(7, 1, `{}`)
 		a.send(protocol.SaveMarker, []byte("m"))
 		settle(a, b)
 		a.wantAcks("messages that do not write", "")
+		a.send(protocol.SyncStep1, []byte{0})
+		settle(a, b)
+		a.wantAcks("a question of the client's, which brings one of the room's", "S")
+	})
+}
+
+// TestClientsCountWhatIsNotSaved has a client count as Hocuspocus providers do, through everything that makes a room
+// ask it again: the count never says that all is saved when something is not, and in the end it says so.
+func TestClientsCountWhatIsNotSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		full := persistence.Faults{Commit: func(persistence.Commit) error { return persistence.ErrDiskFull }}
+		a := w.join("r", &client{}, acking())
+		settle(a)
+		steps := []struct {
+			what string
+			do   func()
+			want int // the count at once
+		}{
+			{"a first edit", func() { a.typed("0") }, 0},
+			{"two edits on a slow disk", func() { w.store.SetFaults(slowly(time.Second)); a.typed("a"); a.typed("b") }, 2},
+			{"a forced sync behind two edits", func() { a.typed("c"); a.typed("d"); a.send(protocol.SyncStep1, a.doc.AppendStateVector(nil)) }, 1},
+			{"an edit behind a forced sync", func() { a.send(protocol.SyncStep1, a.doc.AppendStateVector(nil)); a.typed("e") }, 2},
+			{"edits on a full disk", func() {
+				w.store.SetFaults(full)
+				a.typed("f")
+				time.Sleep(6 * time.Second)
+				settle(a)
+				a.typed("g")
+				a.typed("h")
+			}, 3},
+			{"a forced sync on a full disk", func() { a.send(protocol.SyncStep1, a.doc.AppendStateVector(nil)); a.typed("i") }, 2},
+			{"a disk with space", func() { w.store.SetFaults(persistence.Faults{}); time.Sleep(20 * time.Second) }, 0},
+			{"edits of a reader", func() { a.session.SetReadOnly(true); a.typed("j"); a.typed("k") }, 2},
+			{"a writer again", func() { a.session.SetReadOnly(false) }, 0},
+			{"a forced sync of a reader", func() {
+				a.session.SetReadOnly(true)
+				a.typed("l")
+				a.send(protocol.SyncStep1, a.doc.AppendStateVector(nil))
+			}, 1},
+			{"a writer once more", func() { a.session.SetReadOnly(false) }, 0},
+		}
+		for _, step := range steps {
+			step.do()
+			settle(a)
+			if a.unsaved != step.want {
+				t.Errorf("%s: the client counts %d, want %d", step.what, a.unsaved, step.want)
+			}
+			if step.what == "edits on a full disk" || step.what == "a forced sync on a full disk" {
+				continue
+			}
+			time.Sleep(3 * time.Second)
+			settle(a)
+			if got, want := w.serverText("r"), a.text(); got != want && a.unsaved == 0 {
+				t.Errorf("%s: the client counts 0 and has %q, the room has %q", step.what, want, got)
+			}
+		}
+		if a.unsaved != 0 {
+			t.Errorf("in the end the client counts %d, want 0", a.unsaved)
+		}
 	})
 }
 
@@ -89,7 +149,7 @@ func TestReadersGetAnAckForWhatIsKnown(t *testing.T) {
 		// As a writer it is asked for what was refused, and its answer is Saved.
 		reader.session.SetReadOnly(false)
 		settle(a, reader)
-		reader.wantAcks("the answer to the room's question", "S")
+		reader.wantAcks("the answer to the room's question, for what was refused", "SSSS")
 		if got := a.text(); !strings.Contains(got, "forged ") {
 			t.Errorf("the others have %q after the reader became a writer, want its text", got)
 		}
@@ -181,7 +241,7 @@ func TestRefusalsOfTheStoreAreAckedInTheEnd(t *testing.T) {
 		w.store.SetFaults(persistence.Faults{})
 		time.Sleep(10 * time.Second)
 		settle(a)
-		a.wantAcks("when there is space", "SSSS") // the last is for the answer to the room's question
+		a.wantAcks("when there is space", "SSS") // and none for the answer to the room's question
 		if got, want := w.serverText("r"), a.text(); got != want {
 			t.Errorf("room has %q, want %q", got, want)
 		}

@@ -127,6 +127,7 @@ type client struct {
 	saved   []string
 	denied  []string
 	acks    string            // S for each Saved, N for each NotSaved
+	unsaved int               // what a Hocuspocus provider counts as not saved, see HocuspocusProvider.ts, unsyncedChanges
 	heard   []string          // Stateless messages
 	people  map[uint64]person // by awareness
 	ended   chan error        // what Peer.Ended was called with
@@ -185,6 +186,12 @@ func peer(limit int) room.Peer { return room.Peer{Out: room.NewOutbox(limit, nil
 
 func (c *client) send(k protocol.Kind, data []byte) {
 	c.t.Helper()
+	switch k {
+	case protocol.SyncStep1:
+		c.unsaved = 1
+	case protocol.Update:
+		c.unsaved++
+	}
 	if err := c.session.Handle(c.t.Context(), protocol.Message{Kind: k, Data: data}); err != nil {
 		c.t.Fatalf("Handle(%v) = %v", k, err)
 	}
@@ -285,6 +292,7 @@ func (c *client) receive(m protocol.Message) {
 		c.denied = append(c.denied, string(m.Data))
 	case protocol.Saved:
 		c.acks += "S"
+		c.unsaved--
 	case protocol.NotSaved:
 		c.acks += "N"
 	case protocol.Stateless:

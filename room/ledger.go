@@ -225,7 +225,7 @@ func (r *room) recovered() {
 	r.o.Events.Writable(r.name, r.now.Sub(l.since))
 	for _, s := range r.sessions {
 		if s.resync && s.mayWrite() {
-			r.ask(s)
+			r.askAgain(s)
 		}
 		s.resync, s.denied = false, false
 	}

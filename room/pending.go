@@ -70,10 +70,10 @@ func (r *room) askLost(s *Session) {
 	switch {
 	case r.ledger.failure != nil || !s.mayWrite() || r.now.Sub(s.askedAt) < askEvery:
 	case s.askSoon:
-		r.ask(s)
+		r.askAgain(s)
 	case s.lost && s.askedVersion != r.out.version && r.now.Sub(s.askedAt) >= s.askWait:
 		s.askWait = min(max(2*s.askWait, 2*askEvery), maxAskWait)
-		r.ask(s)
+		r.askAgain(s)
 	}
 }
 

@@ -68,7 +68,7 @@ func (r *room) awareness(s *Session, update []byte) {
 	}
 	for _, id := range out.Probe {
 		if other := r.sessions[id]; other != nil {
-			r.ask(other) // clients answer a SyncStep1 at once, and with little when they have nothing new
+			r.askAgain(other) // clients answer a SyncStep1 at once, and with little when they have nothing new
 		}
 	}
 	if out.Dropped > 0 {

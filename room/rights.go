@@ -27,7 +27,7 @@ func (r *room) write(s *Session, m protocol.Message) {
 	default:
 		r.update(s, m)
 	}
-	r.ack(s, outcome)
+	r.ack(s, m.Kind, outcome)
 }
 
 // unchanged reports whether the message of a reader brings nothing new. One that
@@ -70,13 +70,14 @@ func (r *room) rightsChanged(s *Session) {
 	}
 	s.denied = false
 	if s.mayWrite() {
-		r.ask(s)
+		r.askAgain(s)
 		return
 	}
 	r.lose(s)
 	for i := range s.answers {
 		if a := &s.answers[i]; a.blocked && a.kind == protocol.Saved {
 			*a = answer{kind: protocol.NotSaved, n: a.n}
+			s.refusals += a.n
 		}
 	}
 }

@@ -18,8 +18,12 @@ type Peer struct {
 	ReadOnly bool             // it may not change the document or send Stateless messages, everything else works
 	User     presence.User    // who it is according to its token; zero: not known
 
-	// Acks makes the room answer every SyncStep2 and Update with exactly one Saved
-	// or NotSaved, in order. Saved follows the rule of save markers. NotSaved is
+	// Acks makes the room tell the peer what is saved, for clients of Hocuspocus that
+	// count what is not: an Update counts one, and a SyncStep1 starts the count anew at
+	// one. So every Update is answered by one Saved or NotSaved, and every SyncStep1
+	// by the room's own SyncStep1, a SyncStep2, and, for the SyncStep2 that then comes
+	// back, one Saved or NotSaved; in order. What the room asks for beside that is not
+	// counted and not answered, except that it makes up for what was refused. Saved follows the rule of save markers. NotSaved is
 	// final: the peer may not write. A message that the room cannot take now, because
 	// the store takes no updates or because it builds on something that is missing,
 	// has its answer withheld: the peer is asked for it again, and what is durable
@@ -93,6 +97,8 @@ type state struct {
 	askedVersion uint64        // of the document, when it was asked last
 	askWait      time.Duration // until it is asked again
 	answers      []answer      // that it is owed, in order
+	extraAsks    int           // SyncStep1 sent that its client does not count
+	refusals     int           // NotSaved that its client still counts
 	denied       bool          // it was told why its updates are refused
 }
 

@@ -26,7 +26,7 @@ func (r *room) join(s *Session) {
 	r.sessions[s.id] = s
 	r.marks.widen(s.peer.Out.limit)
 	r.hub.add(s)
-	if s.mayWrite() || s.peer.Acks {
+	if s.mayWrite() && !s.peer.Acks { // the others are asked when they ask
 		r.ask(s)
 	}
 	r.sendEverybody(s)
@@ -104,6 +104,7 @@ func (r *room) step1(s *Session, vector []byte) {
 		r.end(s, &protocol.CloseError{Reason: protocol.Malformed, Detail: "state vector", Cause: err})
 		return
 	}
+	r.countAnew(s)
 	if s.answering {
 		s.asked, s.askedSince = true, since
 		return
@@ -125,6 +126,9 @@ func (r *room) answer(s *Session, since crdt.StateVector) {
 		payload = g.encode(protocol.Message{Kind: protocol.SyncStep2, Data: r.doc.AppendDiff(nil, nil, crdt.V1)})
 		g.full = cached{r.out.version, payload}
 	}
+	if s.peer.Acks {
+		r.ask(s)
+	}
 	s.answering = true
 	r.notLagging(s)
 	s.peer.Out.offer(payload)
@@ -144,6 +148,12 @@ func (r *room) ask(s *Session) {
 	s.askSoon, s.askedAt, s.askedVersion = false, r.now, r.out.version
 	s.peer.Out.offer(g.hello.payload)
 	s.sentAt = r.now
+}
+
+// askAgain asks a session whose client has not just asked by itself.
+func (r *room) askAgain(s *Session) {
+	s.extraAsks++
+	r.ask(s)
 }
 
 // update applies a document update.
