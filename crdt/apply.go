@@ -68,6 +68,9 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 		m.src = nil
 		return Applied{Changed: true, Update: update}, nil
 	}
+	if done, err := a.load(&lim); done || err != nil {
+		return d.loaded(update, v, err)
+	}
 	if err := a.enter(&lim); err != nil {
 		d.release()
 		return Applied{}, err
@@ -82,6 +85,15 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 	out := d.applied(update, v, whole && !d.tx.tidied, &rest)
 	d.release()
 	return out, nil
+}
+
+// loaded ends an Apply that was left to the loader.
+func (d *Doc) loaded(update []byte, v Version, err error) (out Applied, _ error) {
+	if err == nil {
+		out = d.applied(update, v, true, &leftover{})
+	}
+	d.release()
+	return out, err
 }
 
 // release gives back the scratch memory of a large transaction.

@@ -19,16 +19,14 @@ func eachStream(b *testing.B, f func(*testing.B, *crdttest.Stream)) {
 // BenchmarkStream applies a session update by update, as a server receives it.
 func BenchmarkStream(b *testing.B) {
 	eachStream(b, func(b *testing.B, s *crdttest.Stream) {
-		b.ReportAllocs()
-		for b.Loop() {
+		loop(b, func() {
 			d := crdt.New(crdt.Options{})
 			for _, u := range s.Updates {
 				if _, err := d.Apply(u, crdt.V1); err != nil {
 					b.Fatal(err)
 				}
 			}
-		}
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(s.Updates)), "ns/update")
+		})
 	})
 }
 
@@ -41,12 +39,11 @@ func benchmarkLoad(b *testing.B, v crdt.Version) {
 		if v == crdt.V2 {
 			state = s.V2
 		}
-		b.ReportAllocs()
-		for b.Loop() {
+		loop(b, func() {
 			if _, err := crdt.New(crdt.Options{}).Load(state, v); err != nil {
 				b.Fatal(err)
 			}
-		}
+		})
 	})
 }
 
@@ -60,10 +57,7 @@ func benchmarkEncode(b *testing.B, v crdt.Version) {
 			b.Fatal(err)
 		}
 		dst := make([]byte, 0, len(s.V1)*2)
-		b.ReportAllocs()
-		for b.Loop() {
-			dst = d.AppendDiff(dst[:0], nil, v)
-		}
+		loop(b, func() { dst = d.AppendDiff(dst[:0], nil, v) })
 	})
 }
 
@@ -97,8 +91,7 @@ func heap() uint64 {
 // BenchmarkLocal plays the edits of a recorded session by index, each its own transaction.
 func BenchmarkLocal(b *testing.B) {
 	edits := crdttest.Trace(b, "b4")
-	b.ReportAllocs()
-	for b.Loop() {
+	loop(b, func() {
 		d := crdt.New(crdt.Options{})
 		for _, e := range edits {
 			if _, err := d.Edit(func(tx *crdt.Tx) error {
@@ -111,6 +104,5 @@ func BenchmarkLocal(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(edits)), "ns/edit")
+	})
 }

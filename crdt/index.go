@@ -13,7 +13,25 @@ type index struct {
 
 type leaf struct {
 	clocks []uint32
-	refs   []ref
+	refs   []ref // nil: base, base+1, ...
+	base   ref
+}
+
+func (l *leaf) ref(i int) ref {
+	if l.refs == nil {
+		return l.base + ref(i)
+	}
+	return l.refs[i]
+}
+
+// spell writes the refs of a leaf out, so that it may change.
+func (l *leaf) spell() {
+	if l.refs == nil {
+		l.refs = make([]ref, len(l.clocks), cap(l.clocks))
+		for i := range l.refs {
+			l.refs[i] = l.base + ref(i)
+		}
+	}
 }
 
 // leafLen bounds a leaf: moving 2 kB on a split costs about 40 ns.
@@ -26,12 +44,12 @@ type pos struct {
 }
 
 func (p pos) ok() bool      { return p.leaf < len(p.x.leaves) }
-func (p pos) ref() ref      { return p.x.leaves[p.leaf].refs[p.i] }
+func (p pos) ref() ref      { return p.x.leaves[p.leaf].ref(p.i) }
 func (p pos) clock() uint32 { return p.x.leaves[p.leaf].clocks[p.i] }
 
 func (p pos) next() pos {
 	p.i++
-	if p.i == len(p.x.leaves[p.leaf].refs) {
+	if p.i == len(p.x.leaves[p.leaf].clocks) {
 		p.leaf, p.i = p.leaf+1, 0
 	}
 	return p
@@ -46,7 +64,7 @@ func (p pos) prev() pos {
 		return p
 	}
 	p.leaf--
-	p.i = len(p.x.leaves[p.leaf].refs) - 1
+	p.i = len(p.x.leaves[p.leaf].clocks) - 1
 	return p
 }
 
@@ -55,7 +73,7 @@ func (x *index) start() pos { return pos{x: x} }
 // end returns the place of the last struct; the index must not be empty.
 func (x *index) end() pos {
 	l := len(x.leaves) - 1
-	return pos{x, l, len(x.leaves[l].refs) - 1}
+	return pos{x, l, len(x.leaves[l].clocks) - 1}
 }
 
 // find returns the place of the last struct that starts at or before clock.
@@ -100,11 +118,12 @@ func (x *index) find(clock uint32) pos {
 // append adds a struct behind all others.
 func (x *index) append(clock uint32, r ref) {
 	n := len(x.leaves)
-	if n == 0 || len(x.leaves[n-1].refs) == leafLen {
+	if n == 0 || len(x.leaves[n-1].clocks) == leafLen {
 		x.leaves = append(x.leaves, leaf{})
 		n++
 	}
 	l := &x.leaves[n-1]
+	l.spell()
 	if n := len(l.refs); n == cap(l.refs) {
 		*l = l.copy(0, n, max(2*n, 2)) // it will be full one day
 	}
@@ -115,6 +134,7 @@ func (x *index) append(clock uint32, r ref) {
 // insert adds a struct right behind p and returns its place.
 func (x *index) insert(p pos, clock uint32, r ref) pos {
 	l := &x.leaves[p.leaf]
+	l.spell()
 	if len(l.refs) == leafLen {
 		x.leaves = slices.Insert(x.leaves, p.leaf+1, x.leaves[p.leaf].part(leafLen/2, leafLen))
 		x.leaves[p.leaf] = x.leaves[p.leaf].part(0, leafLen/2)
@@ -149,6 +169,7 @@ func (l *leaf) copy(from, to, room int) leaf {
 func (x *index) remove(p pos, n int) {
 	for n > 0 {
 		l := &x.leaves[p.leaf]
+		l.spell()
 		k := min(n, p.i+1)
 		l.clocks = slices.Delete(l.clocks, p.i+1-k, p.i+1)
 		l.refs = slices.Delete(l.refs, p.i+1-k, p.i+1)
@@ -158,22 +179,36 @@ func (x *index) remove(p pos, n int) {
 		}
 		if n > 0 {
 			p.leaf--
-			p.i = len(x.leaves[p.leaf].refs) - 1
+			p.i = len(x.leaves[p.leaf].clocks) - 1
 		}
+	}
+}
+
+// fill makes the index of blocks that became items side by side from first on.
+func (x *index) fill(blocks []block, first ref) {
+	clocks := make([]uint32, len(blocks))
+	for i := range blocks {
+		clocks[i] = blocks[i].clock
+	}
+	x.leaves = make([]leaf, 0, (len(clocks)+leafLen-1)/leafLen)
+	for len(clocks) > 0 {
+		n := min(len(clocks), leafLen)
+		x.leaves = append(x.leaves, leaf{clocks: clocks[:n:n], base: first})
+		clocks, first = clocks[n:], first+ref(n)
 	}
 }
 
 // countFrom returns the number of structs at and behind p.
 func (x *index) countFrom(p pos) int {
-	n := len(x.leaves[p.leaf].refs) - p.i
+	n := len(x.leaves[p.leaf].clocks) - p.i
 	for _, l := range x.leaves[p.leaf+1:] {
-		n += len(l.refs)
+		n += len(l.clocks)
 	}
 	return n
 }
 
 func (x *index) bytes() int {
-	n := cap(x.leaves) * 48
+	n := cap(x.leaves) * 56
 	for i := range x.leaves {
 		n += cap(x.leaves[i].clocks)*4 + cap(x.leaves[i].refs)*4
 	}

@@ -217,8 +217,7 @@ func (d *Doc) link(r ref, p *placing) {
 	it := d.items.at(r)
 	l := &d.lists[it.list]
 	it.left = p.left
-	if p.left == 0 && (p.right == 0 || d.items.at(p.right).left != 0) ||
-		p.left != 0 && d.items.at(p.left).right != p.right {
+	if d.crowded(p) {
 		it.left = d.resolve(p, d.clients[it.client()].id)
 	}
 	if it.left != 0 {
@@ -271,6 +270,16 @@ func (d *Doc) link(r ref, p *placing) {
 	if holder != 0 && d.items.at(holder).deleted() || l.key != noKey && it.right != 0 {
 		d.deleteItem(&d.tx.changes, r)
 	}
+}
+
+// crowded tells whether something stands between the neighbours of a place
+// today. It may say so at the start of a list too (yjs/src/structs/Item.js,
+// integrate).
+func (d *Doc) crowded(p *placing) bool {
+	if p.left == 0 {
+		return p.right == 0 || d.items.at(p.right).left != 0
+	}
+	return d.items.at(p.left).right != p.right
 }
 
 // resolve returns the item after which an item of an author goes when others

@@ -59,6 +59,9 @@ func (s *sparse) drop(r ref) {
 
 // origin returns what stood left of the first unit of an item when it was written.
 func (a *items) origin(r ref) id {
+	if a.loading != nil {
+		return a.loading.origin(r)
+	}
 	if s := &a.ends[r>>chunkBits].origins; s.has != 0 {
 		if i, ok := s.find(r); ok {
 			return s.ids[i]
@@ -72,6 +75,9 @@ func (a *items) origin(r ref) id {
 
 // ror returns what stood right of an item when it was written.
 func (a *items) ror(r ref) id {
+	if a.loading != nil {
+		return a.loading.ror(r)
+	}
 	if s := &a.ends[r>>chunkBits].rors; s.has != 0 {
 		if i, ok := s.find(r); ok {
 			return s.ids[i]

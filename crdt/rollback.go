@@ -76,7 +76,7 @@ func (a *items) clone() items {
 func (x *index) clone() index {
 	c := index{leaves: make([]leaf, len(x.leaves)), hint: x.hint}
 	for i, l := range x.leaves {
-		c.leaves[i] = leaf{clocks: slices.Clone(l.clocks), refs: slices.Clone(l.refs)}
+		c.leaves[i] = leaf{clocks: slices.Clone(l.clocks), refs: slices.Clone(l.refs), base: l.base}
 	}
 	return c
 }

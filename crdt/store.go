@@ -84,6 +84,8 @@ type items struct {
 	ends   []chunkEnds // of the items of each chunk
 	used   int32       // places handed out, the first (0) being none
 	free   ref
+
+	loading *loader // knows the origins while a whole state comes in
 }
 
 const (
@@ -110,6 +112,17 @@ func (a *items) new() ref {
 	}
 	a.used++
 	return ref(a.used - 1)
+}
+
+// reserve makes n items at once, from ref 1 on; the arena must be empty.
+func (a *items) reserve(n int) {
+	all := make([][chunkLen]item, n>>chunkBits+1)
+	a.chunks = make([]*[chunkLen]item, len(all))
+	for i := range all {
+		a.chunks[i] = &all[i]
+	}
+	a.ends = make([]chunkEnds, len(all))
+	a.used = int32(n) + 1
 }
 
 func (a *items) release(r ref) {
