@@ -57,6 +57,9 @@ const maxRestrictions = 10_000
 // ErrFull is the error of Add when there are 10,000 restrictions already.
 var ErrFull = errors.New("there are as many restrictions as there may be")
 
+// ErrRevoked is the error of what would give something back to a subject that was revoked, without saying so.
+var ErrRevoked = errors.New("the subject is revoked")
+
 // Restrictions remembers what was taken away from users, sessions and rooms, in a file, so that a token which is good
 // until tomorrow stays revoked when the server starts again. Its methods may be called from many goroutines.
 //
@@ -118,7 +121,8 @@ func (r *Restrictions) Apply(g Grant, room string) (Grant, error) {
 }
 
 // Add makes a restriction, in the place of one with the same subject. It holds from when Add is called; when Add
-// returns nil it is on the disk as well. After an error of the disk it holds until the end of the process.
+// returns nil it is on the disk as well. ErrFull, ErrRevoked and an error of Subject.Check mean that nothing was done;
+// after any other error, which is the disk's, it holds until the end of the process.
 func (r *Restrictions) Add(one Restriction) error {
 	if err := one.Check(); err != nil {
 		return err
@@ -128,27 +132,44 @@ func (r *Restrictions) Add(one Restriction) error {
 	if len(r.table) >= maxRestrictions {
 		maps.DeleteFunc(r.table, func(_ Subject, old Restriction) bool { return old.over(now) })
 	}
-	if _, ok := r.table[one.Subject]; !ok && len(r.table) >= maxRestrictions {
-		r.mu.Unlock()
-		return ErrFull
+	old, ok := r.table[one.Subject]
+	var refused error
+	switch {
+	case !ok && len(r.table) >= maxRestrictions:
+		refused = ErrFull
+	case ok && one.Read && !old.Read && !old.over(now):
+		refused = ErrRevoked
+	default:
+		one.Since = now
+		r.table[one.Subject] = one
 	}
-	one.Since = now
-	r.table[one.Subject] = one
 	r.mu.Unlock()
+	if refused != nil {
+		return refused
+	}
 	return r.save()
 }
 
-// Lift ends the restriction with exactly this subject and tells whether there was one. What it gives back is durable
-// when it returns nil.
-func (r *Restrictions) Lift(s Subject) (bool, error) {
+// Lift ends the restriction with exactly this subject and tells whether there was one. read says which kind is meant;
+// one that leaves less is ErrRevoked and stays. What Lift gives back is durable when it returns nil.
+func (r *Restrictions) Lift(s Subject, read bool) (bool, error) {
+	now := r.now()
 	r.mu.Lock()
 	one, ok := r.table[s]
-	delete(r.table, s)
+	ok = ok && !one.over(now)
+	revoked := ok && read && !one.Read
+	lifted := ok && one.Read == read
+	if lifted {
+		delete(r.table, s)
+	}
 	r.mu.Unlock()
-	if !ok {
+	switch {
+	case revoked:
+		return false, ErrRevoked
+	case !lifted:
 		return false, nil
 	}
-	return !one.over(r.now()), r.save()
+	return true, r.save()
 }
 
 // List returns the restrictions that hold, the oldest first.

@@ -123,11 +123,11 @@ func TestRestrictionsAreRemembered(t *testing.T) {
 			t.Fatalf("Add(%+v) = %v, want nil", one, err)
 		}
 	}
-	if ok, err := r.Lift(auth.Subject{Room: "gone"}); !ok || err != nil {
+	if ok, err := r.Lift(auth.Subject{Room: "gone"}, false); !ok || err != nil {
 		t.Errorf("Lift = %v, %v, want true", ok, err)
 	}
 	for _, s := range []auth.Subject{{Room: "gone"}, {User: "ada"}, {User: "over"}} {
-		if ok, err := r.Lift(s); ok || err != nil {
+		if ok, err := r.Lift(s, false); ok || err != nil {
 			t.Errorf("Lift(%+v) = %v, %v, want false", s, ok, err)
 		}
 	}
@@ -198,6 +198,32 @@ func TestRestrictionsAreBounded(t *testing.T) {
 	r.SetClock(func() time.Time { return noon.Add(time.Minute) })
 	if err := r.Add(one); err != nil {
 		t.Errorf("Add(one more, when others are over) = %v, want nil", err)
+	}
+}
+
+// TestRestrictionsKinds checks that what concerns writing alone gives nothing back to somebody who was revoked.
+func TestRestrictionsKinds(t *testing.T) {
+	r := openRestrictions(t, "")
+	ada := auth.Subject{User: "ada"}
+	steps := []struct {
+		name string
+		do   func() (bool, error)
+		ok   bool
+		err  error
+	}{
+		{"lift reading only, there being nothing", func() (bool, error) { return r.Lift(ada, true) }, false, nil},
+		{"reading only", func() (bool, error) { return true, r.Add(auth.Restriction{Subject: ada, Read: true}) }, true, nil},
+		{"lift a revocation, there being none", func() (bool, error) { return r.Lift(ada, false) }, false, nil},
+		{"revoke", func() (bool, error) { return true, r.Add(auth.Restriction{Subject: ada}) }, true, nil},
+		{"reading only, revoked", func() (bool, error) { return true, r.Add(auth.Restriction{Subject: ada, Read: true}) }, true, auth.ErrRevoked},
+		{"lift reading only, revoked", func() (bool, error) { return r.Lift(ada, true) }, false, auth.ErrRevoked},
+		{"lift the revocation", func() (bool, error) { return r.Lift(ada, false) }, true, nil},
+		{"lift it again", func() (bool, error) { return r.Lift(ada, false) }, false, nil},
+	}
+	for _, s := range steps {
+		if ok, err := s.do(); ok != s.ok || !errors.Is(err, s.err) {
+			t.Errorf("%s = %v, %v, want %v, %v", s.name, ok, err, s.ok, s.err)
+		}
 	}
 }
 
