@@ -16,17 +16,46 @@ type UndoOptions struct {
 	// Origins are those whose transactions are undone, comparable values; nil
 	// holds for local transactions without one. Default: just nil.
 	Origins []any
+	// Tracks allows more origins than Origins lists, such as all values of
+	// one Go type; nil allows none. It is not asked about transactions without one.
+	Tracks func(origin any) bool
 	// Capture may refuse a transaction that the origins allow; nil refuses none.
-	Capture func(local bool, origin any) bool
+	Capture func(Transaction) bool
+	// Keep names content that an undo or redo must not delete although the
+	// step to be taken back wrote it; nil names none. It may read what it is
+	// given and must not change the document.
+	Keep func(Content) bool
 	// OverwriteRemote lets an undo set a key that somebody else has set since.
 	OverwriteRemote bool
 	// Added is called for each new step of either stack, Updated when a
 	// transaction was joined to one, Popped when one was undone or redone. They
 	// may use StackItem.Meta and must not change the document.
-	Added, Updated, Popped func(*StackItem)
+	Added, Updated, Popped func(StackEvent)
+	// Cleared is called with the stacks that were to be emptied when that
+	// forgets a step: by Clear, ClearUndo, ClearRedo, or by an edit that
+	// follows an undo.
+	Cleared func(undo, redo bool)
 }
 
 const captureTimeout = 500 * time.Millisecond // as in yjs
+
+// A Transaction is what an UndoManager is told of one before it records it.
+type Transaction struct {
+	Local  bool // made by Edit, an UndoManager or tidying up, not by Apply
+	Origin any  // what ApplyFrom or EditFrom was given; the *UndoManager of an undo; nil otherwise
+	// Changed are the types that changed and existed before, in the order of
+	// their first change. It belongs to the receiver.
+	Changed []TypeID
+}
+
+// Content is a run of units that an undo is about to delete.
+type Content struct {
+	In  TypeID // the type that holds it
+	Key string // of the map or attribute that it is the value of, "" in a sequence
+	// Value is text as a string, elements as []any, one embedded value, a
+	// Format, a Subdoc or a shared type.
+	Value any
+}
 
 // A StackItem is one step of an UndoManager.
 type StackItem struct {
@@ -36,10 +65,19 @@ type StackItem struct {
 	insertions, deletions idSet
 }
 
+// A StackEvent tells what happened to one step of an UndoManager.
+type StackEvent struct {
+	Transaction // the one that was recorded, or that took the step back
+	Item        *StackItem
+	// Redo is true for a step of the stack of redo: one that an undo added, or
+	// that Redo took back.
+	Redo bool
+}
+
 // An UndoManager undoes and redoes what its document's own user did, and
 // leaves what others did. It belongs to the goroutine that owns the document.
 type UndoManager struct {
-	// Static after construction.
+	// Static after construction, but for what AddScope, AddOrigin and RemoveOrigin change.
 	d    *Doc
 	opts UndoOptions
 
@@ -47,6 +85,7 @@ type UndoManager struct {
 	undoing    bool
 	redoing    bool
 	lastChange time.Time // zero: the next change starts a new step
+	popped     []TypeID  // what the running undo or redo changed
 }
 
 // NewUndoManager has what is edited from now on recorded, until Close is
@@ -59,6 +98,7 @@ func NewUndoManager(d *Doc, o UndoOptions) *UndoManager {
 	if o.Origins == nil {
 		o.Origins = []any{nil}
 	}
+	o.Origins, o.Scope = slices.Clone(o.Origins), slices.Clone(o.Scope)
 	u := &UndoManager{d: d, opts: o}
 	w := d.watching()
 	w.undo = append(slices.Clip(w.undo), u)
@@ -72,6 +112,31 @@ func (u *UndoManager) Close() {
 		w.undo = slices.DeleteFunc(slices.Clone(w.undo), func(o *UndoManager) bool { return o == u })
 		u.d.unwatch()
 	}
+}
+
+// AddScope has these types undone as well, from now on. It does nothing when
+// everything is. Editors that open a part of a document later need it.
+func (u *UndoManager) AddScope(types ...TypeID) {
+	if u.opts.Scope == nil {
+		return
+	}
+	for _, t := range types {
+		if !slices.Contains(u.opts.Scope, t) {
+			u.opts.Scope = append(u.opts.Scope, t)
+		}
+	}
+}
+
+// AddOrigin has transactions of one more origin undone, from now on.
+func (u *UndoManager) AddOrigin(origin any) {
+	if !slices.Contains(u.opts.Origins, origin) {
+		u.opts.Origins = append(u.opts.Origins, origin)
+	}
+}
+
+// RemoveOrigin has transactions of an origin no longer undone; steps that exist stay.
+func (u *UndoManager) RemoveOrigin(origin any) {
+	u.opts.Origins = slices.DeleteFunc(u.opts.Origins, func(o any) bool { return o == origin })
 }
 
 // Steps returns the number of steps that could be undone and redone. A step
@@ -98,11 +163,34 @@ func (u *UndoManager) Redo() (update []byte, ok bool) {
 }
 
 // Clear forgets all steps and no longer keeps what they could bring back.
-func (u *UndoManager) Clear() {
+func (u *UndoManager) Clear() { u.clear(true, true) }
+
+// ClearUndo is Clear for what could be undone.
+func (u *UndoManager) ClearUndo() { u.clear(true, false) }
+
+// ClearRedo is Clear for what could be redone.
+func (u *UndoManager) ClearRedo() { u.clear(false, true) }
+
+func (u *UndoManager) clear(undo, redo bool) {
+	if !(undo && len(u.undo) > 0 || redo && len(u.redo) > 0) {
+		return
+	}
 	u.d.begin()
-	u.forget(&u.undo)
-	u.forget(&u.redo)
+	if undo {
+		u.forget(&u.undo)
+	}
+	if redo {
+		u.forget(&u.redo)
+	}
+	u.cleared(undo, redo)
 	u.d.commit(true)
+}
+
+// cleared reports that stacks were emptied.
+func (u *UndoManager) cleared(undo, redo bool) {
+	if u.opts.Cleared != nil {
+		u.opts.Cleared(undo, redo)
+	}
 }
 
 // forget empties a stack inside a transaction.
@@ -144,24 +232,43 @@ func (u *UndoManager) inScope(t int32) bool {
 }
 
 // tracks tells whether a transaction is one to undo.
-func (u *UndoManager) tracks(s *step, changed []typeChange) bool {
-	if u.opts.Capture != nil && !u.opts.Capture(s.local, s.origin) {
+func (u *UndoManager) tracks(t *Transaction, changed []typeChange) bool {
+	if u.opts.Capture != nil && !u.opts.Capture(*t) {
 		return false
 	}
+	return u.tracksOrigin(t) &&
+		(u.opts.Scope == nil || slices.ContainsFunc(changed, func(c typeChange) bool { return u.inScope(c.typ) }))
+}
+
+func (u *UndoManager) tracksOrigin(t *Transaction) bool {
 	switch {
-	case s.origin == any(u):
-	case s.origin == nil && !s.local, !slices.Contains(u.opts.Origins, s.origin):
-		return false
+	case t.Origin == any(u):
+		return true
+	case t.Origin == nil:
+		return t.Local && slices.Contains(u.opts.Origins, nil)
 	}
-	return u.opts.Scope == nil || slices.ContainsFunc(changed, func(c typeChange) bool { return u.inScope(c.typ) })
+	return slices.Contains(u.opts.Origins, t.Origin) || u.opts.Tracks != nil && u.opts.Tracks(t.Origin)
+}
+
+// changedIDs names the types that changed.
+func (d *Doc) changedIDs(changed []typeChange) []TypeID {
+	out := make([]TypeID, len(changed))
+	for i, c := range changed {
+		out[i] = d.typeID(c.typ)
+	}
+	return out
 }
 
 // capture records a transaction before its deleted content is collected.
 func (u *UndoManager) capture(s *step, changed []typeChange, authors []int32) {
-	if !u.tracks(s, changed) {
+	d := u.d
+	t := Transaction{Local: s.local, Origin: s.origin, Changed: d.changedIDs(changed)}
+	if s.origin == any(u) {
+		u.popped = t.Changed
+	}
+	if !u.tracks(&t, changed) {
 		return
 	}
-	d := u.d
 	item := &StackItem{deletions: deletedSet(s.ch.deletes, authors)}
 	if s.first {
 		for _, c := range d.tx.touched {
@@ -180,6 +287,7 @@ func (u *UndoManager) capture(s *step, changed []typeChange, authors []int32) {
 		u.StopCapturing()
 	case !u.redoing && len(u.redo) > 0:
 		d.addStep(d.watch, func(*changes) { u.forget(&u.redo) })
+		u.cleared(false, true)
 	}
 	now := time.Now()
 	report := u.opts.Added
@@ -202,7 +310,7 @@ func (u *UndoManager) capture(s *step, changed []typeChange, authors []int32) {
 		}
 	})
 	if report != nil {
-		report(item)
+		report(StackEvent{t, item, u.undoing})
 	}
 }
 
@@ -211,6 +319,7 @@ func (u *UndoManager) pop(stack *[]*StackItem) (update []byte, ok bool) {
 	d := u.d
 	d.begin()
 	defer d.from(u)()
+	u.popped = nil
 	var done *StackItem
 	for done == nil && len(*stack) > 0 {
 		s := (*stack)[len(*stack)-1]
@@ -224,7 +333,7 @@ func (u *UndoManager) pop(stack *[]*StackItem) (update []byte, ok bool) {
 		return nil, false
 	}
 	if u.opts.Popped != nil {
-		u.opts.Popped(done)
+		u.opts.Popped(StackEvent{Transaction{true, u, u.popped}, done, u.redoing})
 	}
 	return d.appendTransaction(nil, V1), true
 }
@@ -263,8 +372,44 @@ func (u *UndoManager) revert(s *StackItem) (changed bool) {
 	}
 	// Children go before their parents.
 	for _, r := range slices.Backward(remove) {
-		d.deleteItem(&d.tx.changes, r)
-		changed = true
+		if !u.keeps(r) {
+			d.deleteItem(&d.tx.changes, r)
+			changed = true
+		}
 	}
 	return changed
+}
+
+// keeps tells whether the program wants an item kept that an undo would delete.
+func (u *UndoManager) keeps(r ref) bool {
+	d := u.d
+	if u.opts.Keep == nil {
+		return false
+	}
+	d.frozen = true
+	defer func() { d.frozen = false }()
+	it := d.items.at(r)
+	l := &d.lists[it.list]
+	c := Content{In: d.typeID(l.typ), Value: d.contentValue(r)}
+	if l.key != noKey {
+		c.Key = d.names.text[l.key]
+	}
+	return u.opts.Keep(c)
+}
+
+// contentValue returns what an item holds as Content.Value describes it.
+func (d *Doc) contentValue(r ref) any {
+	it := d.items.at(r)
+	switch it.kind() {
+	case kindString:
+		return string(d.contentOf(it))
+	case kindFormat:
+		a := d.attrOf(r)
+		return Format{d.names.text[a.name], a.v.decode()}
+	case kindAny, kindJSON:
+		return d.valuesOf(nil, it)
+	case kindDeleted:
+		return nil
+	}
+	return d.valueAt(it, 0)
 }

@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"weft/crdt"
 )
 
@@ -86,8 +88,8 @@ func TestUndoLeavesOthers(t *testing.T) {
 	d, peer := crdt.New(crdt.Options{ClientID: 1}), crdt.New(crdt.Options{ClientID: 2})
 	var steps []string
 	u := crdt.NewUndoManager(d, crdt.UndoOptions{
-		Added:  func(s *crdt.StackItem) { s.Meta["n"] = len(steps); steps = append(steps, "added") },
-		Popped: func(s *crdt.StackItem) { steps = append(steps, "popped") },
+		Added:  func(e crdt.StackEvent) { e.Item.Meta["n"] = len(steps); steps = append(steps, "added") },
+		Popped: func(e crdt.StackEvent) { steps = append(steps, "popped") },
 	})
 	typeIn(t, d, "mine")
 	if _, err := peer.Apply(d.AppendDiff(nil, nil, crdt.V1), crdt.V1); err != nil {
@@ -123,6 +125,82 @@ func TestUndoOrigins(t *testing.T) {
 	}
 	if undo, _ := u.Steps(); undo != 1 {
 		t.Errorf("Steps = %d, want the one of the editor", undo)
+	}
+}
+
+// TestUndoTracks widens and narrows what is recorded, and names what changed.
+func TestUndoTracks(t *testing.T) {
+	type editor struct{ n int }
+	d := crdt.New(crdt.Options{})
+	from := func(origin any, root string) {
+		t.Helper()
+		if _, err := d.EditFrom(origin, func(tx *crdt.Tx) error { return tx.Text(root).Insert(0, "x") }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var asked []crdt.Transaction
+	u := crdt.NewUndoManager(d, crdt.UndoOptions{
+		Scope:          []crdt.TypeID{crdt.RootID("t")},
+		CaptureTimeout: -1,
+		Origins:        []any{"first"},
+		Tracks:         func(origin any) bool { _, ok := origin.(editor); return ok },
+		Capture:        func(c crdt.Transaction) bool { asked = append(asked, c); return c.Origin != editor{3} },
+	})
+	steps := func(want int) {
+		t.Helper()
+		if undo, _ := u.Steps(); undo != want {
+			t.Errorf("Steps = %d, want %d", undo, want)
+		}
+	}
+	from("first", "t")
+	from(editor{1}, "t")
+	from(editor{3}, "t")
+	from("second", "t")
+	from("first", "other")
+	steps(2)
+	u.AddOrigin("second")
+	u.AddScope(crdt.RootID("other"))
+	from("second", "other")
+	steps(3)
+	u.RemoveOrigin("second")
+	from("second", "t")
+	steps(3)
+	if last := asked[5]; last.Origin != "second" || !last.Local || len(last.Changed) != 1 || last.Changed[0] != crdt.RootID("other") {
+		t.Errorf("Capture was asked about %+v, want a local change of other", last)
+	}
+}
+
+// TestUndoKeepsContent spares what the program names.
+func TestUndoKeepsContent(t *testing.T) {
+	d := crdt.New(crdt.Options{})
+	var seen []crdt.Content
+	u := crdt.NewUndoManager(d, crdt.UndoOptions{Keep: func(c crdt.Content) bool {
+		seen = append(seen, c)
+		return c.Value == "keep"
+	}})
+	if _, err := d.Edit(func(tx *crdt.Tx) error {
+		if err := tx.Text("t").Insert(0, "keep"); err != nil {
+			return err
+		}
+		if err := tx.Map("m").Set("k", 5); err != nil {
+			return err
+		}
+		return tx.Text("f").InsertFormatted(0, "go", crdt.Format{Name: "b", Value: true})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := u.Undo(); !ok || d.Text("t") != "keep" || d.Text("f") != "" {
+		t.Errorf("Undo = %v with texts %q and %q, want the first kept", ok, d.Text("t"), d.Text("f"))
+	}
+	want := []crdt.Content{
+		{In: crdt.RootID("f"), Value: crdt.Format{Name: "b"}},
+		{In: crdt.RootID("f"), Value: "go"},
+		{In: crdt.RootID("f"), Value: crdt.Format{Name: "b", Value: true}},
+		{In: crdt.RootID("m"), Key: "k", Value: []any{5.0}},
+		{In: crdt.RootID("t"), Value: "keep"},
+	}
+	if diff := cmp.Diff(want, seen, cmp.Comparer(func(a, b crdt.TypeID) bool { return a == b })); diff != "" {
+		t.Errorf("Keep was asked about other content (-want +got):\n%s", diff)
 	}
 }
 

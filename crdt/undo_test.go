@@ -37,10 +37,19 @@ func checkUndo(t *testing.T, s *crdttest.UndoSession) {
 		}
 	}
 	d.Observe(o)
-	u := crdt.NewUndoManager(d, undoOptions(s))
+	options := undoOptions(s)
+	var told []any
+	tell := func(event string) func(crdt.StackEvent) {
+		return func(e crdt.StackEvent) {
+			told = append(told, []any{event, map[bool]string{false: "undo", true: "redo"}[e.Redo]})
+		}
+	}
+	options.Added, options.Updated, options.Popped = tell("added"), tell("updated"), tell("popped")
+	options.Cleared = func(undo, redo bool) { told = append(told, []any{"cleared", undo, redo}) }
+	u := crdt.NewUndoManager(d, options)
 	undone, redone := 0, 0
 	for i, step := range s.Steps {
-		updates, deltas = nil, []any{}
+		updates, deltas, told = nil, []any{}, []any{}
 		name := fmt.Sprintf("step %d, %s", i, step.Op)
 		switch step.Op {
 		case "apply":
@@ -59,6 +68,10 @@ func checkUndo(t *testing.T, s *crdttest.UndoSession) {
 			u.StopCapturing()
 		case "clear":
 			u.Clear()
+		case "clearUndo":
+			u.ClearUndo()
+		case "clearRedo":
+			u.ClearRedo()
 		}
 		if err := d.Check(); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -68,6 +81,11 @@ func checkUndo(t *testing.T, s *crdttest.UndoSession) {
 		}
 		if diff := crdttest.DiffJSON(mustJSON(t, step.Deltas), mustJSON(t, deltas)); diff != "" {
 			t.Fatalf("%s: deltas %s", name, diff)
+		}
+		if step.Told != nil {
+			if diff := crdttest.DiffJSON(mustJSON(t, step.Told), mustJSON(t, told)); diff != "" {
+				t.Fatalf("%s: told %s", name, diff)
+			}
 		}
 		if undo, redo := u.Steps(); undo != step.Undo || redo != step.Redo {
 			t.Fatalf("%s: Steps = %d, %d, want %d, %d", name, undo, redo, step.Undo, step.Redo)
@@ -86,6 +104,9 @@ func undoOptions(s *crdttest.UndoSession) crdt.UndoOptions {
 	if s.Tidying {
 		o.Origins = append(o.Origins, nil)
 	}
+	if s.KeepTypes {
+		o.Keep = func(c crdt.Content) bool { return isShared(c.Value) }
+	}
 	if s.Scope != nil {
 		o.Scope = []crdt.TypeID{}
 		for _, root := range s.Scope {
@@ -93,4 +114,13 @@ func undoOptions(s *crdttest.UndoSession) crdt.UndoOptions {
 		}
 	}
 	return o
+}
+
+// isShared tells shared types from other values.
+func isShared(v any) bool {
+	switch v.(type) {
+	case crdt.SharedText, crdt.SharedArray, crdt.SharedMap, crdt.SharedXML, crdt.SharedHook:
+		return true
+	}
+	return false
 }

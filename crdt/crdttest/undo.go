@@ -17,6 +17,7 @@ type UndoSession struct {
 	Overwrite bool       `json:"overwrite"` // ignoreRemoteMapChanges
 	Tidying   bool       `json:"tidying"`   // transactions without an origin are tracked as well as those from "me"
 	Events    bool       `json:"events"`    // the root text is observed by one that reads each event's delta
+	KeepTypes bool       `json:"keepTypes"` // nested types are not deleted by undoing
 	Steps     []UndoStep `json:"steps"`
 
 	// The doc at the end.
@@ -27,12 +28,13 @@ type UndoSession struct {
 
 // UndoStep is one call and what came of it.
 type UndoStep struct {
-	Op     string `json:"op"`     // apply, undo, redo, stop, clear
+	Op     string `json:"op"`     // apply, undo, redo, stop, clear, clearUndo, clearRedo
 	Update []byte `json:"update"` // apply: the update
 	Origin string `json:"origin"` // apply: me or other
 
 	Updates [][]byte          `json:"updates"` // each update event of the doc, V1
 	Deltas  []json.RawMessage `json:"deltas"`  // each delta of the root text
+	Told    [][]any           `json:"told"`    // each event of the UndoManager: its name and flags; nil in old recordings
 	Undo    int               `json:"undo"`    // steps that can be undone afterwards
 	Redo    int               `json:"redo"`
 }

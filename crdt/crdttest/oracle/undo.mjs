@@ -23,6 +23,7 @@ const play = seed => {
   const overwrite = r.chance(0.2)
   const tidying = r.chance(0.5)
   const events = r.chance(0.5)
+  const keepTypes = r.chance(0.2)
   const um = new Y.UndoManager(scope === null ? doc : scope.map(n => doc.share.get(n)), {
     doc,
     captureTimeout: join ? 1e12 : 0,
@@ -30,8 +31,14 @@ const play = seed => {
     captureTransaction: tr => tr.deleteSet.clients.size > 0 ||
       Array.from(tr.afterState).some(([client, clock]) => tr.beforeState.get(client) !== clock),
     trackedOrigins: new Set(tidying ? ['me', null] : ['me']),
+    deleteFilter: item => !(keepTypes && item.content instanceof Y.ContentType),
     ignoreRemoteMapChanges: overwrite
   })
+  let told
+  um.on('stack-item-added', ({ type }) => told.push(['added', type]))
+  um.on('stack-item-updated', ({ type }) => told.push(['updated', type]))
+  um.on('stack-item-popped', ({ type }) => told.push(['popped', type]))
+  um.on('stack-cleared', e => told.push(['cleared', e.undoStackCleared, e.redoStackCleared]))
   let heard
   let deltas
   doc.on('update', u => heard.push(base64(u)))
@@ -41,21 +48,29 @@ const play = seed => {
   const step = (op, f, more = {}) => {
     heard = []
     deltas = []
+    told = []
     f()
-    steps.push({ op, ...more, updates: heard, deltas, undo: um.undoStack.length, redo: um.redoStack.length })
+    steps.push({ op, ...more, updates: heard, deltas, told, undo: um.undoStack.length, redo: um.redoStack.length })
   }
   for (const u of updates) {
     const origin = mine.has(u.c) ? 'me' : 'other'
     step('apply', () => Y.applyUpdate(doc, u.v1, origin), { update: base64(u.v1), origin })
     while (r.chance(0.35)) {
-      const op = r.weighted({ undo: 5, redo: 3, stop: 1, clear: 0.2 })
-      step(op, { undo: () => um.undo(), redo: () => um.redo(), stop: () => um.stopCapturing(), clear: () => um.clear() }[op])
+      const op = r.weighted({ undo: 5, redo: 3, stop: 1, clear: 0.2, clearUndo: 0.1, clearRedo: 0.1 })
+      step(op, {
+        undo: () => um.undo(),
+        redo: () => um.redo(),
+        stop: () => um.stopCapturing(),
+        clear: () => um.clear(),
+        clearUndo: () => um.clear(true, false),
+        clearRedo: () => um.clear(false, true)
+      }[op])
     }
   }
   while (um.canUndo()) step('undo', () => um.undo())
   while (um.canRedo()) step('redo', () => um.redo())
   return {
-    seed, gc, scope, join, overwrite, tidying, events, steps,
+    seed, gc, scope, join, overwrite, tidying, events, keepTypes, steps,
     v1: base64(Y.encodeStateAsUpdate(doc)),
     v2: base64(Y.encodeStateAsUpdateV2(doc)),
     view: view(doc)
