@@ -15,19 +15,22 @@ import (
 	"weft/room"
 )
 
-// conn is one WebSocket connection in one room, from the upgrade to its end.
+// conn is one WebSocket connection, from the upgrade to its end: the socket with its reader, its writer, its clocks and
+// its limits. What its client says, and in which rooms it is, is the business of its endpoint.
 type conn struct {
 	// Static after construction.
-	srv     *Server
-	start   ConnStart
-	dialect protocol.Dialect
-	nc      net.Conn // the connection below socket; only write and the deadlines touch it directly
-	ws      *websocket.Conn
-	out     *room.Outbox
-	born    time.Time
-	ctx     context.Context // ends with the connection; its end is what the session waits for
-	cancel  context.CancelFunc
-	done    chan struct{} // closed by the writer after its last write
+	srv    *Server
+	start  ConnStart
+	origin string   // of the page, as its browser says; empty when the client is none
+	speaks endpoint // what is spoken on it
+	nc     net.Conn // the connection below socket; only write and the deadlines touch it directly
+	ws     *websocket.Conn
+	out    *room.Outbox
+	born   time.Time
+	ctx    context.Context // ends with the connection; its end is what joins and sessions wait for
+	cancel context.CancelFunc
+	done   chan struct{}  // closed by the writer after its last write
+	tasks  sync.WaitGroup // goroutines of the endpoint, which end with ctx; run waits for them
 
 	// Owned by run.
 	in incoming
@@ -42,6 +45,7 @@ type conn struct {
 	pending bool                 // there may be something to write
 	ping    bool                 // a ping is due
 	pong    []byte               // the payload of the newest ping of the client, nil when it is answered
+	said    int                  // bytes that say has queued since everything was written
 	ending  *protocol.CloseError // why the connection ends, the first reason given; nil while it does not
 	endBy   time.Time            // when ending: the deadline of what is left to write and read
 }
@@ -58,6 +62,7 @@ func (c *conn) run() {
 	defer c.srv.conns.give(c.start.Remote.Addr())
 	c.end(c.serve())
 	<-c.done
+	c.tasks.Wait()
 	c.discard()
 	c.out.Close()
 	_ = c.nc.Close() // nothing to do about an error of a socket that is given up
@@ -84,10 +89,11 @@ func (c *conn) summary() ConnEnd {
 	}
 }
 
-// serve joins the room and hands it every message, and goes on reading when the connection is to end, for the client's
-// answer to the close frame: closing a socket with unread bytes in it resets the connection, and the client would lose
-// the close code with it. It returns when nothing more can be read, with the reason for that.
+// serve hands the endpoint every message, and goes on reading when the connection is to end, for the client's answer to
+// the close frame: closing a socket with unread bytes in it resets the connection, and the client would lose the close
+// code with it. It returns when nothing more can be read, with the reason for that.
 func (c *conn) serve() (why *protocol.CloseError) {
+	defer c.speaks.leave()
 	defer func() {
 		if v := recover(); v != nil {
 			c.srv.panicked("connection", v)
@@ -95,15 +101,10 @@ func (c *conn) serve() (why *protocol.CloseError) {
 			why = protocol.Internal.Closef("panic")
 		}
 	}()
-	session, err := c.srv.o.Rooms.Join(c.ctx, c.start.Room, c.peer())
-	if err != nil {
+	if err := c.speaks.start(); err != nil {
 		c.end(closeError(err))
-	} else {
-		c.in.leave = session.Leave
-		defer session.Leave()
-		c.srv.conns.joined(c, session)
 	}
-	c.armRead(pingAfter)
+	c.armRead(min(pingAfter, c.srv.o.AuthTime))
 	for {
 		frame, ok, err := c.readMessage()
 		if err != nil {
@@ -112,19 +113,30 @@ func (c *conn) serve() (why *protocol.CloseError) {
 		if !ok {
 			continue
 		}
-		if err := c.handle(session, frame); err != nil {
+		if err := c.speaks.receive(frame); err != nil {
 			c.end(closeError(err))
 		}
 	}
 }
 
-// handle decodes one message and hands it to the session.
-func (c *conn) handle(s Session, frame []byte) error {
-	m, err := c.dialect.Decode(frame, c.srv.o.Limits)
-	if err != nil {
-		return err
+// Bounds of what a connection says by itself, beside what rooms tell: answers to tokens, goodbyes, pongs.
+const (
+	maxSaid = 256 << 10 // bytes that the client has not read, each frame counted with sayCost more; guessed
+	sayCost = 64
+)
+
+// say queues a frame of the connection's own behind everything that rooms have told it. Full case: a client that makes
+// the server say more than maxSaid without reading it is ended. Any goroutine may call it.
+func (c *conn) say(frame []byte) {
+	c.mu.Lock()
+	c.said += len(frame) + sayCost
+	said := c.said
+	c.mu.Unlock()
+	if said > maxSaid {
+		c.end(protocol.TooSlow.Closef("%d bytes of answers not read", said))
+		return
 	}
-	return s.Handle(c.ctx, m)
+	c.out.Offer(frame)
 }
 
 // closeError finds the reason in an error of the room or the dialect; an error without one is a mistake of ours.

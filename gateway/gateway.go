@@ -2,16 +2,19 @@
 // endpoint, origin check, limits, REST routes and health, and the life of each connection from the upgrade to the one
 // event that says why it ended.
 //
-// It owns connections, not documents: a connection reads frames, lets the protocol's dialect decode them, hands the
-// messages to its session, and writes what the session's outbox holds. Package room decides what a message does.
+// It owns connections, not documents: a connection reads frames, its endpoint decodes them and hands the messages to a
+// session, and the connection writes what its outbox holds. Package room decides what a message does. Which rooms a
+// client may enter is package auth's decision; the gateway asks for it, keeps it with the client's place in that one
+// room (attachment), and ends the place when it ends. A connection as such has no rights.
 //
 // # Goroutines
 //
 // An idle connection is one goroutine, started fresh after the hijack so that net/http's buffers and deep stack are
 // freed: it reads. A second one exists only while there is something to write, and is the only one that ever writes to
 // the socket: data, pings, pongs and the close frame leave through it, everything queued in one Write. gorilla/websocket
-// does the handshake and reads frames; it never writes after the upgrade, see socket. Sessions that were ended by their
-// rooms are found by one sweep for all connections, see registry.
+// does the handshake and reads frames; it never writes after the upgrade, see socket. The Hocuspocus endpoint, whose
+// clients enter many rooms over one socket, has a third one for as long as a token is being looked at. Grants that run
+// out are found by one timer for all attachments, see expiry.
 //
 // # Invariants
 //
@@ -19,7 +22,8 @@
 //   - No query string, token, header or payload reaches an event or an error.
 //   - A panic while serving one connection or request ends that one alone.
 //
-// Follows RFC 6455 (WebSocket) and the y-websocket provider 3.1.0 on top of it.
+// Follows RFC 6455 (WebSocket), and on top of it the y-websocket provider 3.1.0 and the Hocuspocus providers 2.15, 3.4
+// and 4.8.
 package gateway
 
 import (
@@ -34,14 +38,15 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/crdt"
+	"weft/gateway/auth"
 	"weft/protocol"
 	"weft/room"
 )
 
 // Rooms is where connections find their rooms: those of this process (Local), or a cluster's.
 type Rooms interface {
-	// Join makes p a peer of the room. Its error says how the connection ends when it is, or wraps, a
-	// *protocol.CloseError; it may wait for the room to be loaded.
+	// Join makes p a peer of the room. Its error says why there is no place when it is, or wraps, a
+	// *protocol.CloseError; it may wait for the room to be loaded. When the room ends the session, it calls p.Ended.
 	Join(ctx context.Context, name string, p room.Peer) (Session, error)
 	// Status describes one room without opening it.
 	Status(ctx context.Context, name string) (room.Status, error)
@@ -58,13 +63,12 @@ type Session interface {
 	// Handle takes one message of this connection, in order. It blocks while the room's inbox is full, and its
 	// error ends the connection.
 	Handle(ctx context.Context, m protocol.Message) error
-	// Leave ends the session; it may be called more than once.
+	// Leave ends the session from the client's side; it may be called more than once.
 	Leave()
-	// Done returns a channel that is closed when the session has ended, by Leave or by the room; Err then says why.
-	// Neither blocks.
-	Done() <-chan struct{}
-	// Err returns nil before Done is closed, and after Leave.
-	Err() error
+	// End ends it from the server's side. When it returns, no message of the session changes the document any more.
+	End(why *protocol.CloseError)
+	// SetReadOnly changes what the client may do from its next message on. It does not block.
+	SetReadOnly(bool)
 }
 
 // Local makes the rooms of this process fit Rooms.
@@ -92,6 +96,13 @@ type Options struct {
 	GuardHost bool
 	// Demo serves every path that is not the gateway's. Nil: 404.
 	Demo http.Handler
+	// Auth decides who may enter which room. Nil: everybody may enter and write every room.
+	Auth auth.Authorizer
+	// Restrictions take away what Auth gives. Nil: nothing.
+	Restrictions *auth.Restrictions
+	// AuthTime bounds how long a client may take to show a token that is good for some room, and how long Auth may take
+	// to look at it. Default 5 s.
+	AuthTime time.Duration
 	// Limits bounds what a frame may hold.
 	Limits protocol.Limits
 	// MaxConns bounds the WebSocket connections of the process. Default 20,000.
@@ -112,14 +123,22 @@ const (
 	defaultMaxConns           = 20_000
 	defaultMaxConnsPerAddress = 4_096
 	defaultOutboxBytes        = 1 << 20
+	defaultAuthTime           = 5 * time.Second
 )
 
 // Events are the things worth logging and counting. Nil functions are skipped.
 type Events struct {
-	// Opened is called when a connection has been upgraded, before it joined its room.
+	// Opened is called when a connection has been upgraded, before it entered a room.
 	Opened func(ConnStart)
 	// Closed is called once for every Opened, when nothing of the connection is left.
 	Closed func(ConnEnd)
+	// Entered is called when a client was let into a room.
+	Entered func(Entry)
+	// Exited is called once for every Entered, when the client has no place in the room any more. why is nil when it
+	// left by itself.
+	Exited func(e Entry, why *protocol.CloseError)
+	// Barred is called when a client was not let into a room.
+	Barred func(e Entry, why *protocol.CloseError)
 	// Refused is called when a request was answered with an error instead of being served.
 	Refused func(Refusal)
 	// Received is called for each message that was read, with its payload's length in bytes.
@@ -133,8 +152,8 @@ type Events struct {
 // ConnStart describes a connection that was accepted.
 type ConnStart struct {
 	ID       uint64 // unique in this process
-	Room     string // a valid room name
-	Protocol string // "y-websocket"
+	Room     string // a valid room name; empty where a connection may enter several
+	Protocol string // "y-websocket" or "hocuspocus"
 	Remote   netip.AddrPort
 	Accept   time.Duration // from the request's arrival in the handler to the end of the upgrade
 }
@@ -151,6 +170,16 @@ type ConnEnd struct {
 	MessagesOut int64
 }
 
+// Entry describes a client at the door of a room. What it may do there can change later.
+type Entry struct {
+	Conn     uint64 // ConnStart.ID
+	Room     string // a valid room name
+	Protocol string // as in ConnStart
+	Remote   netip.AddrPort
+	User     auth.User // the zero value when it is not known
+	Write    bool
+}
+
 // Refusal describes a request that was answered with an error.
 type Refusal struct {
 	Status int    // HTTP status
@@ -165,6 +194,7 @@ type Server struct {
 	o        Options
 	origins  origins
 	upgrader websocket.Upgrader
+	places   *places
 	conns    *registry
 	ids      atomic.Uint64
 }
@@ -181,8 +211,11 @@ func New(o Options) (*Server, error) {
 	setDefault(&o.MaxConns, defaultMaxConns)
 	setDefault(&o.MaxConnsPerAddress, defaultMaxConnsPerAddress)
 	setDefault(&o.OutboxBytes, defaultOutboxBytes)
+	if o.AuthTime == 0 {
+		o.AuthTime = defaultAuthTime
+	}
 	o.Limits = o.Limits.WithDefaults()
-	s := &Server{o: o, origins: allowed, conns: newRegistry(o.MaxConns, o.MaxConnsPerAddress)}
+	s := &Server{o: o, origins: allowed, conns: newRegistry(o.MaxConns, o.MaxConnsPerAddress), places: newPlaces()}
 	s.upgrader = s.newUpgrader()
 	return s, nil
 }

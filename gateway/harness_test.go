@@ -90,6 +90,9 @@ func start(t testing.TB, o gateway.Options) *rig {
 		if opened, closed := r.events.counts(); opened != closed {
 			t.Errorf("%d connections opened and %d closed, want as many", opened, closed)
 		}
+		if in, out := len(r.events.entered), len(r.events.exited); in != out {
+			t.Errorf("%d times a room was entered and %d times left, want as many", in, out)
+		}
 	})
 	return r
 }
@@ -196,6 +199,9 @@ type recorder struct {
 	closed   []gateway.ConnEnd
 	refused  []gateway.Refusal
 	panics   []string
+	entered  []gateway.Entry
+	exited   []string // room and reason
+	barred   []string
 	sent     int
 	writes   int
 	received int
@@ -204,15 +210,30 @@ type recorder struct {
 
 func (r *recorder) events() gateway.Events {
 	return gateway.Events{
-		Opened:   func(e gateway.ConnStart) { r.note(func() { r.opened = append(r.opened, e) }) },
-		Closed:   func(e gateway.ConnEnd) { r.note(func() { r.closed = append(r.closed, e) }) },
-		Refused:  func(e gateway.Refusal) { r.note(func() { r.refused = append(r.refused, e) }) },
+		Opened:  func(e gateway.ConnStart) { r.note(func() { r.opened = append(r.opened, e) }) },
+		Closed:  func(e gateway.ConnEnd) { r.note(func() { r.closed = append(r.closed, e) }) },
+		Refused: func(e gateway.Refusal) { r.note(func() { r.refused = append(r.refused, e) }) },
+		Entered: func(e gateway.Entry) { r.note(func() { r.entered = append(r.entered, e) }) },
+		Exited: func(e gateway.Entry, why *protocol.CloseError) {
+			r.note(func() { r.exited = append(r.exited, e.Room+": "+reasonName(why)) })
+		},
+		Barred: func(e gateway.Entry, why *protocol.CloseError) {
+			r.note(func() { r.barred = append(r.barred, e.Room+": "+reasonName(why)) })
+		},
 		Received: func(int) { r.note(func() { r.received++ }) },
 		Sent:     func(n, _ int) { r.note(func() { r.sent, r.writes = r.sent+n, r.writes+1 }) },
 		Panicked: func(where string, v any, stack []byte) {
 			r.note(func() { r.panics = append(r.panics, fmt.Sprintf("%s: %v: %d bytes of stack", where, v, len(stack))) })
 		},
 	}
+}
+
+// reasonName names why a place ended.
+func reasonName(why *protocol.CloseError) string {
+	if why == nil {
+		return "left"
+	}
+	return why.Reason.Name
 }
 
 func (r *recorder) note(add func()) {
@@ -267,7 +288,7 @@ func (r *recorder) end(t *testing.T, n int) gateway.ConnEnd {
 func (r *recorder) dump() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return fmt.Sprintf("%+v\n%+v\n%+v\n%s", r.opened, r.closed, r.refused, strings.Join(r.panics, "\n"))
+	return fmt.Sprintf("%+v\n%+v\n%+v\n%+v\n%v\n%v\n%s", r.opened, r.closed, r.refused, r.entered, r.exited, r.barred, strings.Join(r.panics, "\n"))
 }
 
 // fakeRooms does what the test says. Nil functions stand for rooms that take everything and say nothing.
@@ -282,7 +303,11 @@ func (f *fakeRooms) Join(ctx context.Context, name string, p room.Peer) (gateway
 	if f.join == nil {
 		return newFakeSession(nil), nil
 	}
-	return f.join(ctx, name, p)
+	s, err := f.join(ctx, name, p)
+	if fake, ok := s.(*fakeSession); ok {
+		fake.tell(p.Ended)
+	}
+	return s, err
 }
 
 func (f *fakeRooms) Status(_ context.Context, name string) (room.Status, error) {
@@ -307,13 +332,16 @@ func (f *fakeRooms) Export(_ context.Context, name string, do func(*crdt.Doc) er
 // fakeSession hands messages to a function.
 type fakeSession struct {
 	handle func(ctx context.Context, m protocol.Message) error
-	once   sync.Once
-	done   chan struct{}
-	err    error // written before done is closed
+
+	mu       sync.Mutex
+	over     bool
+	err      *protocol.CloseError
+	ended    func(error)
+	readOnly bool
 }
 
 func newFakeSession(handle func(context.Context, protocol.Message) error) *fakeSession {
-	return &fakeSession{handle: handle, done: make(chan struct{})}
+	return &fakeSession{handle: handle}
 }
 
 func (s *fakeSession) Handle(ctx context.Context, m protocol.Message) error {
@@ -323,21 +351,36 @@ func (s *fakeSession) Handle(ctx context.Context, m protocol.Message) error {
 	return s.handle(ctx, m)
 }
 
-func (s *fakeSession) Leave() { s.end(nil) }
+func (s *fakeSession) Leave() { s.End(nil) }
 
-func (s *fakeSession) end(err error) {
-	s.once.Do(func() {
-		s.err = err
-		close(s.done)
-	})
+func (s *fakeSession) SetReadOnly(ro bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readOnly = ro
 }
 
-func (s *fakeSession) Done() <-chan struct{} { return s.done }
-func (s *fakeSession) Err() error {
-	select {
-	case <-s.done:
-		return s.err
-	default:
-		return nil
+// End ends the session as a room does, which tells the conn unless why is nil.
+func (s *fakeSession) End(why *protocol.CloseError) {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return
+	}
+	s.over, s.err = true, why
+	ended := s.ended
+	s.mu.Unlock()
+	if why != nil && ended != nil {
+		ended(why)
+	}
+}
+
+// tell has the conn told of the end.
+func (s *fakeSession) tell(ended func(error)) {
+	s.mu.Lock()
+	s.ended = ended
+	why := s.err
+	s.mu.Unlock()
+	if why != nil {
+		ended(why)
 	}
 }

@@ -38,7 +38,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if name, ok := strings.CutPrefix(path, "/yjs/"); ok {
-		s.serveYjs(w, r, name)
+		s.serveYWebsocket(w, r, name)
+		return
+	}
+	if path == "/hocuspocus" || strings.HasPrefix(path, "/hocuspocus/") {
+		s.serveHocuspocus(w, r)
 		return
 	}
 	if rest, ok := strings.CutPrefix(path, "/v1/"); ok {

@@ -26,7 +26,7 @@ func TestRoomEndsSession(t *testing.T) {
 		return s, nil
 	}}})
 	c := r.join("/yjs/ended")
-	(<-sessions).end(protocol.TooSlow.Closef("did not read"))
+	(<-sessions).End(protocol.TooSlow.Closef("did not read"))
 	c.wantClose(protocol.TooSlow)
 	if got := r.events.end(t, 0); got.Detail != "did not read" {
 		t.Errorf("Closed.Detail = %q, want the session's", got.Detail)

@@ -37,10 +37,9 @@ const (
 
 // incoming is the reading side of a conn; it belongs to the goroutine that runs it.
 type incoming struct {
-	leave     func() // leaves the session, nil before there is one
-	lingering bool   // the connection is ending: messages are read for the sake of the close frame behind them
-	broken    bool   // the frames can no longer be understood
-	failed    error  // the socket's own error, or what gave it up
+	lingering bool  // the connection is ending: messages are read for the sake of the close frame behind them
+	broken    bool  // the frames can no longer be understood
+	failed    error // the socket's own error, or what gave it up
 
 	bytes    int64
 	messages int64
@@ -170,6 +169,14 @@ func (c *conn) watch() error {
 		}
 		due = min(due, late)
 	}
+	next, why := c.speaks.due(now)
+	if why != nil {
+		c.end(why) // which sets the deadline
+		return nil
+	}
+	if next > 0 {
+		due = min(due, next)
+	}
 	c.armRead(due - now)
 	return nil
 }
@@ -184,9 +191,7 @@ func (c *conn) watchEnd() error {
 		return errNoAnswer
 	}
 	c.in.lingering = true
-	if c.in.leave != nil {
-		c.in.leave()
-	}
+	c.speaks.leave()
 	return c.nc.SetReadDeadline(endBy)
 }
 

@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -23,19 +25,13 @@ type registry struct {
 	draining bool
 	taken    int
 	address  map[netip.Prefix]int
-	conns    map[*conn]Session // nil while joining
-	sweeping bool              // a sweep is scheduled
+	conns    map[*conn]struct{}
 }
-
-// sweepEvery is how often sessions are asked whether their room has ended them. A session tells that by closing a
-// channel, and a goroutine for each to wait on it costs 4 kB a connection (BenchmarkIdleConn) for something that
-// hardly ever happens. Guessed: soon enough for a client, and some tenths of a percent of a core at 10,000.
-const sweepEvery = 250 * time.Millisecond
 
 func newRegistry(limit, perAddress int) *registry {
 	return &registry{
 		max: limit, maxAddress: perAddress,
-		address: map[netip.Prefix]int{}, conns: map[*conn]Session{},
+		address: map[netip.Prefix]int{}, conns: map[*conn]struct{}{},
 	}
 }
 
@@ -85,53 +81,8 @@ func (g *registry) give(a netip.Addr) {
 func (g *registry) add(c *conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.conns[c] = nil
+	g.conns[c] = struct{}{}
 	return !g.draining
-}
-
-// joined notes the session of a connection, which sweep watches from then on.
-func (g *registry) joined(c *conn, s Session) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.conns[c] = s
-	g.schedule()
-}
-
-// schedule has sweep called while there is something to watch. Called with mu held.
-func (g *registry) schedule() {
-	if !g.sweeping && len(g.conns) > 0 {
-		g.sweeping = true
-		time.AfterFunc(sweepEvery, g.sweep)
-	}
-}
-
-// sweep ends the connections whose sessions were ended by their rooms.
-func (g *registry) sweep() {
-	type ended struct {
-		c   *conn
-		why error
-	}
-	var over []ended
-	g.mu.Lock()
-	for c, s := range g.conns {
-		if s == nil {
-			continue
-		}
-		select {
-		case <-s.Done():
-			if err := s.Err(); err != nil {
-				over = append(over, ended{c, err})
-			}
-			g.conns[c] = nil // once is enough
-		default:
-		}
-	}
-	g.sweeping = false
-	g.schedule()
-	g.mu.Unlock()
-	for _, e := range over {
-		e.c.end(closeError(e.why))
-	}
 }
 
 // remove forgets a connection.
@@ -146,11 +97,7 @@ func (g *registry) drain() []*conn {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.draining = true
-	live := make([]*conn, 0, len(g.conns))
-	for c := range g.conns {
-		live = append(live, c)
-	}
-	return live
+	return slices.Collect(maps.Keys(g.conns))
 }
 
 // isDraining tells whether drain was called.

@@ -63,7 +63,7 @@ func (c *conn) next(more bool) (w work, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.pending && !more {
-		c.writing = false
+		c.writing, c.said = false, 0
 		return work{}, false
 	}
 	w = work{ping: c.ping, pong: c.pong, ending: c.ending}

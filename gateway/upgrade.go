@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -32,16 +31,13 @@ type noBuffers struct{}
 func (noBuffers) Get() any { return nil }
 func (noBuffers) Put(any)  {}
 
-// serveYjs is GET /yjs/{room...}, the endpoint of the y-websocket provider. The provider puts the room's name into the
-// path as it is, so the name is all that follows, slashes included, percent-decoded once.
-func (s *Server) serveYjs(w http.ResponseWriter, r *http.Request, escaped string) {
+// upgrade makes a connection of a request, or refuses it. speak returns what is spoken on it.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, start ConnStart, speak func(*conn) endpoint) {
 	arrived := time.Now()
-	name, f := roomName(escaped)
+	start.Remote = remoteOf(r)
+	f := s.checkUpgrade(w, r)
 	if f == nil {
-		f = s.checkUpgrade(w, r)
-	}
-	if f == nil {
-		f = s.conns.take(remoteOf(r).Addr())
+		f = s.conns.take(start.Remote.Addr())
 	}
 	if f != nil {
 		s.refuse(w, r, f)
@@ -50,23 +46,28 @@ func (s *Server) serveYjs(w http.ResponseWriter, r *http.Request, escaped string
 	upgraded := false
 	defer func() {
 		if !upgraded {
-			s.conns.give(remoteOf(r).Addr())
+			s.conns.give(start.Remote.Addr())
 		}
 	}()
+	var header http.Header
+	if p := chooseProtocol(r); p != "" {
+		header = http.Header{"Sec-Websocket-Protocol": {p}}
+	}
 	sock := new(socket)
-	ws, err := s.upgrader.Upgrade(hijacker{w, sock}, r, nil)
+	ws, err := s.upgrader.Upgrade(hijacker{w, sock}, r, header)
 	if err != nil {
 		return // answered by the upgrader's Error, or the client is gone
 	}
 	upgraded = true
-	s.startConn(ws, sock, ConnStart{Room: name, Protocol: "y-websocket", Remote: remoteOf(r)}, arrived)
+	start.Accept = time.Since(arrived)
+	s.startConn(ws, sock, start, r.Header.Get("Origin"), speak)
 }
 
 // checkUpgrade tells why a request for a WebSocket is refused before anything is spent on it.
 func (s *Server) checkUpgrade(w http.ResponseWriter, r *http.Request) *refusal {
 	if !websocket.IsWebSocketUpgrade(r) {
 		w.Header().Set("Upgrade", "websocket")
-		return &refusal{http.StatusUpgradeRequired, "upgrade_required", "this is a WebSocket endpoint of the y-websocket protocol", 0}
+		return &refusal{http.StatusUpgradeRequired, "upgrade_required", "this is a WebSocket endpoint", 0}
 	}
 	if _, ok := s.origins.check(r); !ok {
 		return errOrigin
@@ -75,15 +76,12 @@ func (s *Server) checkUpgrade(w http.ResponseWriter, r *http.Request) *refusal {
 }
 
 // startConn starts the goroutine of an upgraded connection, which owns the place that was taken for it.
-func (s *Server) startConn(ws *websocket.Conn, sock *socket, start ConnStart, arrived time.Time) {
+func (s *Server) startConn(ws *websocket.Conn, sock *socket, start ConnStart, origin string, speak func(*conn) endpoint) {
 	start.ID = s.ids.Add(1)
-	start.Accept = time.Since(arrived)
-	c := &conn{
-		srv: s, start: start, dialect: protocol.YWebsocket{}, nc: sock.Conn, ws: ws,
-		born: time.Now(), done: make(chan struct{}),
-	}
+	c := &conn{srv: s, start: start, origin: origin, nc: sock.Conn, ws: ws, born: time.Now(), done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.out = room.NewOutbox(s.o.OutboxBytes, c.wake)
+	c.speaks = speak(c)
 	sock.c = c
 	ws.SetPingHandler(c.onPing)
 	ws.SetPongHandler(func(string) error { return nil })       // any byte is a sign of life
@@ -95,21 +93,4 @@ func (s *Server) startConn(ws *websocket.Conn, sock *socket, start ConnStart, ar
 		c.end(protocol.Restarting.Closef("drained while joining"))
 	}
 	go c.run() // in wg since its place was taken
-}
-
-// peer describes the connection to its room.
-func (c *conn) peer() room.Peer {
-	return room.Peer{ID: c.start.ID, Dialect: c.dialect, Out: c.out}
-}
-
-// roomName decodes and checks the name of a room as it stands in a path.
-func roomName(escaped string) (string, *refusal) {
-	name, err := url.PathUnescape(escaped)
-	if err != nil {
-		return "", &refusal{http.StatusBadRequest, "bad_room", "room name is not percent-encoded correctly", 0}
-	}
-	if err := protocol.CheckRoomName(name); err != nil {
-		return "", &refusal{http.StatusBadRequest, "bad_room", err.Error(), 0}
-	}
-	return name, nil
 }

@@ -1,0 +1,263 @@
+package gateway
+
+import (
+	"sync"
+	"time"
+
+	"weft/gateway/auth"
+	"weft/presence"
+	"weft/protocol"
+	"weft/room"
+)
+
+// attachment is one authorised place of one connection in one room. Access is per room, never per connection: what a
+// client may do stands here, and ends here.
+//
+// It is in Server.places from the moment its grant is known, before the room is joined, so that whoever takes rights
+// away and then goes through the places misses nobody.
+type attachment struct {
+	// Static after construction.
+	conn    *conn
+	room    string // a valid room name
+	dialect protocol.Dialect
+	acks    bool  // the client's protocol tells what is durable
+	voice   voice // how the client is told
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	stage   stage
+	given   auth.Grant // by the token, or by who called setGrant
+	grant   auth.Grant // what Options.Restrictions leave of it
+	askAt   time.Time  // when the client is to be asked for a new token; zero: not any more, or never
+	session Session    // once the room is joined
+	why     *protocol.CloseError
+}
+
+// stage is how far a place has come; it only grows.
+type stage uint8
+
+const (
+	outside stage = iota // no grant yet
+	granted              // joining
+	inside               // the session exists
+	over                 // ended for why, or left when that is nil
+)
+
+// voice is how the client of one place is told about it in its protocol. It is called without locks held, from any
+// goroutine, and must not block.
+type voice interface {
+	// changed tells what the client may do: before the room says anything, and when it is something else.
+	changed(write bool)
+	// renew asks for a new token, where the protocol can.
+	renew()
+	// over tells that the place has ended for a reason of the server, or was never entered.
+	over(why *protocol.CloseError)
+}
+
+// enter joins the room with a grant. After an error the caller ends the place with finish or leave.
+func (a *attachment) enter(g auth.Grant) error {
+	a.mu.Lock()
+	if a.stage == over {
+		why := a.why
+		a.mu.Unlock()
+		return ended(why)
+	}
+	a.stage = granted
+	a.setGivenLocked(g)
+	a.mu.Unlock()
+	srv := a.conn.srv
+	srv.places.add(a)
+	// After that: of a restriction that is made now, either we learn here or its maker finds this place.
+	a.mu.Lock()
+	left, err := a.applyLocked()
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	a.voice.changed(left.Write)
+	session, err := srv.o.Rooms.Join(a.conn.ctx, a.room, room.Peer{
+		ID: a.conn.start.ID, Dialect: a.dialect, Out: a.conn.out, ReadOnly: !left.Write, Acks: a.acks,
+		User:  presence.User{ID: g.User.ID, Name: g.User.Name},
+		Ended: func(err error) { a.finish(closeError(err)) },
+	})
+	if err != nil {
+		return err
+	}
+	if srv.o.Events.Entered != nil {
+		srv.o.Events.Entered(a.entry())
+	}
+	a.mu.Lock()
+	if a.stage != over {
+		a.stage, a.session = inside, session
+		if a.grant.Write != left.Write {
+			session.SetReadOnly(!a.grant.Write)
+		}
+		a.mu.Unlock()
+		return nil
+	}
+	why := a.why
+	a.mu.Unlock()
+	if why != nil {
+		session.End(why)
+	} else {
+		session.Leave()
+	}
+	if srv.o.Events.Exited != nil {
+		srv.o.Events.Exited(a.entry(), why)
+	}
+	return ended(why)
+}
+
+// ended is the error of what comes too late for a place that ended for why, nil when it was left.
+func ended(why *protocol.CloseError) error {
+	if why != nil {
+		return why
+	}
+	return protocol.Normal.Closef("left")
+}
+
+// entry describes the place.
+func (a *attachment) entry() Entry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := &a.conn.start
+	return Entry{
+		Conn: s.ID, Room: a.room, Protocol: s.Protocol, Remote: s.Remote, User: a.given.User, Write: a.grant.Write,
+	}
+}
+
+// granted returns what the client may do, and who it is.
+func (a *attachment) granted() auth.Grant {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.grant
+}
+
+// setGrant replaces what the client may do: after a new token, or because an operator wants it so. It counts from the
+// client's next message on; what Options.Restrictions take away stays taken away. Nothing happens to a place that has
+// ended.
+func (a *attachment) setGrant(g auth.Grant) {
+	a.mu.Lock()
+	a.setGivenLocked(g)
+	a.mu.Unlock()
+	a.restrict()
+	a.conn.srv.places.watch(a)
+}
+
+// restrict applies Options.Restrictions anew to what the client was given, and ends the place when nothing is left.
+// Whoever changes the restrictions calls it for every place then.
+func (a *attachment) restrict() {
+	a.mu.Lock()
+	if a.stage != granted && a.stage != inside {
+		a.mu.Unlock()
+		return
+	}
+	before := a.grant.Write
+	left, err := a.applyLocked()
+	if err != nil {
+		a.mu.Unlock()
+		a.end(closeError(err))
+		return
+	}
+	changed := before != left.Write
+	if changed && a.session != nil {
+		a.session.SetReadOnly(!left.Write) // with mu held, so that of two changes the last one counts; it does not block
+	}
+	a.mu.Unlock()
+	if changed {
+		a.voice.changed(left.Write)
+	}
+}
+
+// applyLocked works out what the restrictions leave. It calls out with mu held, so that of two answers the newer one
+// counts; the restrictions' own lock is below this one.
+func (a *attachment) applyLocked() (auth.Grant, error) {
+	left, err := a.conn.srv.o.Restrictions.Apply(a.given, a.room)
+	if err == nil {
+		a.grant = left
+	}
+	return left, err
+}
+
+// A client that can be asked for a new token is asked askBefore its grant ends, or when two thirds of a short one have
+// passed.
+const askBefore = 10 * time.Second
+
+func (a *attachment) setGivenLocked(g auth.Grant) {
+	a.given, a.askAt = g, time.Time{}
+	if !g.Expires.IsZero() {
+		a.askAt = g.Expires.Add(-min(askBefore, time.Until(g.Expires)/3))
+	}
+}
+
+// dueAt returns when something is to be done about the grant; zero: never.
+func (a *attachment) dueAt() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.askAt.IsZero() {
+		return a.given.Expires
+	}
+	return a.askAt
+}
+
+// end takes the place away. When it returns, nothing that the client sent and the room has not handled changes the
+// document, and the client is being told.
+func (a *attachment) end(why *protocol.CloseError) {
+	a.mu.Lock()
+	session := a.session
+	a.mu.Unlock()
+	if session != nil {
+		session.End(why)
+	}
+	a.finish(why)
+}
+
+// finish notes that the place has ended and has the client told. Only the first call does anything.
+func (a *attachment) finish(why *protocol.CloseError) {
+	if a.close(why) {
+		a.voice.over(why)
+	}
+}
+
+// leave gives the place up for the client.
+func (a *attachment) leave() {
+	if a.close(nil) {
+		a.mu.Lock()
+		session := a.session
+		a.mu.Unlock()
+		if session != nil {
+			session.Leave()
+		}
+	}
+}
+
+// close ends the place for the gateway; false: it had ended.
+func (a *attachment) close(why *protocol.CloseError) bool {
+	a.mu.Lock()
+	was := a.stage
+	if was == over {
+		a.mu.Unlock()
+		return false
+	}
+	a.stage, a.why = over, why
+	a.mu.Unlock()
+	srv := a.conn.srv
+	srv.places.remove(a)
+	switch e := srv.o.Events; {
+	case was == inside && e.Exited != nil:
+		e.Exited(a.entry(), why)
+	case was != inside && why != nil && e.Barred != nil:
+		e.Barred(a.entry(), why)
+	}
+	return true
+}
+
+// handle hands a message of the client to the room. Other kinds than those of rooms are skipped.
+func (a *attachment) handle(m protocol.Message) error {
+	switch m.Kind {
+	case protocol.SyncStep1, protocol.SyncStep2, protocol.Update, protocol.Awareness, protocol.QueryAwareness,
+		protocol.SaveMarker, protocol.Stateless:
+		return a.session.Handle(a.conn.ctx, m)
+	}
+	return nil
+}

@@ -1,0 +1,32 @@
+package gateway
+
+import (
+	"weft/gateway/auth"
+	"weft/protocol"
+)
+
+// Place lets tests do to a client's place in a room what the admin routes do.
+type Place struct{ a *attachment }
+
+// Places returns every place in the room.
+func (s *Server) Places(room string) (list []Place) {
+	s.attachments(func(a *attachment) bool {
+		if a.room == room {
+			list = append(list, Place{a})
+		}
+		return true
+	})
+	return list
+}
+
+// Grant returns what the client may do.
+func (p Place) Grant() auth.Grant { return p.a.granted() }
+
+// SetGrant changes it.
+func (p Place) SetGrant(g auth.Grant) { p.a.setGrant(g) }
+
+// Restrict applies the server's restrictions anew.
+func (p Place) Restrict() { p.a.restrict() }
+
+// End takes the place away.
+func (p Place) End(why *protocol.CloseError) { p.a.end(why) }
