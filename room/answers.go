@@ -76,8 +76,11 @@ func (s *Session) unsettled() bool { return s.lost || len(s.pending) > 0 }
 
 // owe queues an answer. It leaves at the end of the turn at the earliest.
 func (r *room) owe(s *Session, a answer) {
-	if len(s.answers) == 0 {
+	if !s.owed {
+		s.owed = true
 		r.owing = append(r.owing, s)
+	}
+	if len(s.answers) == 0 {
 		s.answers = append(s.answers, a)
 		return
 	}
@@ -118,7 +121,7 @@ func (r *room) answerAll() {
 	kept := r.owing[:0]
 	for _, s := range r.owing {
 		r.flushAnswers(s)
-		if len(s.answers) > 0 {
+		if s.owed = len(s.answers) > 0; s.owed {
 			kept = append(kept, s)
 		}
 	}

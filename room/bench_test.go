@@ -3,6 +3,7 @@ package room
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"weft/crdt"
 	"weft/persistence"
@@ -51,9 +52,10 @@ func TestBroadcastDoesNotAllocatePerRecipient(t *testing.T) {
 		scratch := drain(sessions, nil)
 		update := []byte("an update of some thirty bytes..")
 		return testing.AllocsPerRun(100, func() {
-			r.out.updates = append(r.out.updates[:0], update)
-			r.out.bytes = len(update)
+			r.integrated(update)
+			r.out.pace.spent = time.Time{}
 			r.broadcast()
+			r.out.fresh = r.out.fresh[:0]
 			scratch = drain(sessions, scratch)
 		})
 	}
@@ -96,9 +98,10 @@ func BenchmarkBroadcast(b *testing.B) {
 			update := make([]byte, 40)
 			b.ReportAllocs()
 			for b.Loop() {
-				r.out.updates = append(r.out.updates[:0], update)
-				r.out.bytes = len(update)
+				r.integrated(update)
+				r.out.pace.spent = time.Time{}
 				r.broadcast()
+				r.out.fresh = r.out.fresh[:0]
 				scratch = drain(sessions, scratch)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/delivery")

@@ -21,7 +21,7 @@ type Events struct {
 	Joined func(room string, peer uint64)
 	Left   func(room string, peer uint64, err *protocol.CloseError) // err is nil when the conn left by itself
 
-	Batch     func(room string, b Batch)                                     // a turn of the room that changed the document
+	Batch     func(room string, b Batch)                                     // updates were broadcast
 	Committed func(room string, updates int, took time.Duration)             // the store confirmed updates, took after they were broadcast
 	ReadOnly  func(room string, err error)                                   // the store does not take updates; the room refuses them
 	Writable  func(room string, after time.Duration)                         // the store takes updates again
@@ -35,9 +35,9 @@ type Events struct {
 	PresenceDrops func(room string, peer uint64, entries int) // entries about foreign ids, or over a limit
 }
 
-// Batch describes one turn of a room: everything that waited, applied and sent on.
+// Batch describes one broadcast: everything that waited for it.
 type Batch struct {
-	Updates int           // updates integrated
+	Updates int           // updates sent on
 	Bytes   int           // bytes of them
 	Frames  int           // frames made for each dialect; fewer than Updates when they were merged
 	Peers   int           // sessions that they were offered to

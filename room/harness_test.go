@@ -68,6 +68,8 @@ func (w *world) kill() *persistence.Memory {
 
 // events counts what rooms tell.
 type events struct {
+	onBatch func(room.Batch) // called by rooms, if set
+
 	mu     sync.Mutex
 	counts map[string]int
 	notes  []string
@@ -98,7 +100,12 @@ func (e *events) hook(x room.Events) room.Events {
 	}
 	x.SaveFailed = func(r string, err error) { e.add("save failed", "%s %v", r, err) }
 	x.Leftover = func(r string, n int) { e.add("leftover", "%s %d", r, n) }
-	x.Batch = func(r string, b room.Batch) { e.add("batch", "%s %+v", r, b) }
+	x.Batch = func(r string, b room.Batch) {
+		e.add("batch", "%s %+v", r, b)
+		if e.onBatch != nil {
+			e.onBatch(b)
+		}
+	}
 	x.ReadOnly = func(r string, err error) { e.add("read-only", "%s %v", r, err) }
 	x.Writable = func(r string, d time.Duration) { e.add("writable", "%s %v", r, d) }
 	x.Refused = func(r string, p uint64, k protocol.Kind, why string) { e.add("refused", "%s %d %v %s", r, p, k, why) }

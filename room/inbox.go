@@ -138,15 +138,18 @@ func (r *room) take(letters bool) (calls []call, taken []letter) {
 // handle reads letters in their order and lets as many new ones in.
 func (r *room) handle(letters []letter) {
 	var weight int64
-	r.mayMerge(letters)
+	writes := 0
+	for i := range letters {
+		if letters[i].msg.Kind.Writes() {
+			writes++
+		}
+	}
+	r.prepareMerge(writes)
 	for i := range letters {
 		l := &letters[i]
 		weight += l.weight
 		if l.session.ended || l.session.revoked.Load() {
 			continue
-		}
-		if r.out.first.IsZero() {
-			r.out.first = l.at
 		}
 		r.current = *l
 		if l.leave {

@@ -69,21 +69,21 @@ func (r *room) mayRead() bool {
 // store hands the updates of this turn to the store.
 func (r *room) store() {
 	o := &r.out
-	if len(o.updates) == 0 {
+	if len(o.fresh) == 0 {
 		return
 	}
-	e := &entry{last: r.pos, bytes: o.bytes, at: r.now, state: refused}
-	e.records = make([]persistence.Record, len(o.updates))
-	for i, u := range o.updates {
+	e := &entry{last: r.pos, bytes: o.freshBytes, at: r.now, state: refused}
+	e.records = make([]persistence.Record, len(o.fresh))
+	for i, u := range o.fresh {
 		pos := r.pos
-		pos.Seq -= uint64(len(o.updates) - 1 - i)
+		pos.Seq -= uint64(len(o.fresh) - 1 - i)
 		e.records[i] = persistence.Record{Room: r.name, Pos: pos, Update: u}
 	}
-	r.saves.wrote(len(o.updates), o.bytes, r.now)
-	clear(o.updates)
-	o.updates, o.bytes = o.updates[:0], 0
-	if cap(o.updates) > 1024 {
-		o.updates = nil
+	r.saves.wrote(len(o.fresh), o.freshBytes, r.now)
+	clear(o.fresh)
+	o.fresh, o.freshBytes = o.fresh[:0], 0
+	if cap(o.fresh) > keptUpdates {
+		o.fresh = nil
 	}
 
 	l := &r.ledger

@@ -125,19 +125,22 @@ func (o *Outbox) offer(payload []byte) {
 
 // offerIfRoom queues payloads that can be made up for later, all or none, and
 // reports whether the bound allowed it. A closed outbox takes everything.
-func (o *Outbox) offerIfRoom(payloads [][]byte) bool { return o.offerAll(payloads, nil, 0) }
-
-// offerUpdates queues document updates of a session, all or none; the first has
-// the number frame. It reports whether the bound allowed it.
-func (o *Outbox) offerUpdates(payloads [][]byte, s *Session, frame uint64) bool {
-	return o.offerAll(payloads, s, frame)
-}
-
-func (o *Outbox) offerAll(payloads [][]byte, s *Session, frame uint64) bool {
+func (o *Outbox) offerIfRoom(payloads [][]byte) bool {
 	cost := len(payloads) * parcelCost
 	for _, p := range payloads {
 		cost += len(p)
 	}
+	return o.offerAll(payloads, cost, nil, 0)
+}
+
+// offerUpdates queues document updates of a session, all or none, which cost
+// that many bytes together; the first has the number frame. It reports whether
+// the bound allowed it.
+func (o *Outbox) offerUpdates(payloads [][]byte, cost int, s *Session, frame uint64) bool {
+	return o.offerAll(payloads, cost, s, frame)
+}
+
+func (o *Outbox) offerAll(payloads [][]byte, cost int, s *Session, frame uint64) bool {
 	o.mu.Lock()
 	if o.closed { // the conn is ending: nothing to make up for
 		o.mu.Unlock()

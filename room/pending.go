@@ -82,7 +82,7 @@ func (r *room) retryPending() {
 	if r.ledger.failure != nil {
 		return
 	}
-	for progress := len(r.out.updates) > 0; progress && len(r.waiting) > 0; {
+	for progress := len(r.out.fresh) > 0; progress && len(r.waiting) > 0; {
 		progress = false
 		known := r.doc.StateVector()
 		for _, s := range r.waiting {

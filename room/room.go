@@ -6,8 +6,9 @@
 // and the sessions; nothing of that has a lock. Conns hand it letters through a
 // bounded inbox (inbox.go) and get payloads through bounded outboxes
 // (outbox.go); the store's committer, savers and the API hand it functions to
-// run. In each turn the room takes everything that waits, applies it, sends it on
-// once and stores it once.
+// run. In each turn the room takes everything that waits, applies it and stores
+// it once; it sends it on in the same turn, or a little later when it is busy
+// (broadcast.go).
 //
 // Invariants:
 //   - The order in which updates got their positions is the order in which they
@@ -150,10 +151,10 @@ func (r *room) turn() {
 	}
 	r.handle(letters)
 	r.retryPending()
-	r.broadcast()
 	r.store()
-	r.answerAll()
+	r.broadcast()
 	r.flushPresence()
+	r.answerAll()
 	if r.now.Sub(r.ticked) >= tick {
 		r.ticked = r.now
 		r.tend()
@@ -170,7 +171,7 @@ func (r *room) turn() {
 // tend does what is due every tick.
 func (r *room) tend() {
 	if r.people.table.Tick(r.now) {
-		r.people.changed(r.now.Add(r.people.delay(len(r.sessions))))
+		r.peopleChanged()
 	}
 	r.expirePending()
 	r.tendSessions()
@@ -218,7 +219,7 @@ func (r *room) sleep() time.Duration {
 			wake = r.now.Add(tick)
 		}
 	}
-	for _, due := range []time.Time{r.people.due, r.ledger.retryAt, r.ledger.stallsAt(r.o.StallAfter), r.saves.dueAt(r)} {
+	for _, due := range []time.Time{r.broadcastDue(), r.people.due, r.ledger.retryAt, r.ledger.stallsAt(r.o.StallAfter), r.saves.dueAt(r)} {
 		if !due.IsZero() && due.Before(wake) {
 			wake = due
 		}

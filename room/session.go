@@ -97,6 +97,7 @@ type state struct {
 	askedVersion uint64        // of the document, when it was asked last
 	askWait      time.Duration // until it is asked again
 	answers      []answer      // that it is owed, in order
+	owed         bool          // it stands in room.owing
 	extraAsks    int           // SyncStep1 sent that its client does not count
 	refusals     int           // NotSaved that its client still counts
 	denied       bool          // it was told why its updates are refused

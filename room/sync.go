@@ -49,7 +49,7 @@ func (r *room) end(s *Session, why *protocol.CloseError) {
 	s.dropPending()
 	s.answers = nil
 	if r.people.table.Leave(s.id, r.now) {
-		r.people.changed(r.now.Add(r.people.delay(len(r.sessions))))
+		r.peopleChanged()
 	}
 	r.registry.release(r.slot)
 	r.o.Events.Left(r.name, s.peer.ID, why)
@@ -199,6 +199,13 @@ func (r *room) integrated(update []byte) {
 	}
 	r.pos.Seq++
 	r.out.version++
-	r.out.updates = append(r.out.updates, update)
-	r.out.bytes += len(update)
+	o := &r.out
+	if len(o.waiting) == 0 {
+		o.first = r.current.at
+		if o.first.IsZero() { // it comes from no letter
+			o.first = r.now
+		}
+	}
+	o.fresh, o.freshBytes = append(o.fresh, update), o.freshBytes+len(update)
+	o.waiting, o.bytes = append(o.waiting, update), o.bytes+len(update)
 }
