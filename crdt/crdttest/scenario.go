@@ -38,6 +38,7 @@ type Scenario struct {
 	Convert     Convert     `json:"convert"`
 	RelPos      []RelPos    `json:"relpos"`
 	SnapshotMid SnapshotMid `json:"snapshotMid"`
+	Versions    []Moments   `json:"versions"` // only when asked for
 
 	// Raw is the line that the scenario was read from, without its newline.
 	Raw []byte `json:"-"`
@@ -130,6 +131,17 @@ type SnapshotMid struct {
 	V1    []byte `json:"v1"`
 	V2    []byte `json:"v2"`
 	View  View   `json:"view"`
+}
+
+// Moments is what NoGC shows of the past: how the root text changed between two moments, and the elements of the
+// root array and map at one of them.
+type Moments struct {
+	At    *int            `json:"at"`    // number of updates that were applied; nil: the end
+	Since *int            `json:"since"` // nil: not compared
+	User  bool            `json:"user"`  // changes are marked with the author
+	Delta json.RawMessage `json:"delta"`
+	Arr   json.RawMessage `json:"arr"` // shared types are the string type
+	Map   json.RawMessage `json:"map"`
 }
 
 // Name is what -run finds a scenario by, as in "1003/arr+map".

@@ -19,7 +19,12 @@ export const choose = (r, updates) => ({
   order: order(r, updates),
   half: Math.floor(updates.length / 2),
   mid: r.below(updates.length),
-  relpos: Array.from({ length: 4 }, () => ({ at: r.float(), assoc: r.pick([0, -1]) }))
+  relpos: Array.from({ length: 4 }, () => ({ at: r.float(), assoc: r.pick([0, -1]) })),
+  versions: Array.from({ length: 3 }, () => ({
+    at: r.chance(0.2) ? null : r.below(updates.length + 1),
+    since: r.chance(0.2) ? null : r.below(updates.length + 1),
+    user: r.chance(0.5)
+  }))
 })
 
 // order is a permutation of the updates as a network may deliver them: fully shuffled, each a little late,
@@ -70,6 +75,31 @@ const kept = (updates, mid) => {
     if (i + 1 === mid) snapshot = Y.snapshot(doc)
   })
   return { doc, snapshot }
+}
+
+// version reads a doc with gc off as it was after some updates, and how it changed between two moments. Reading
+// splits and merges structs in Yjs, so that each gets a doc of its own.
+const version = (updates, { at, since, user }) => {
+  const doc = declare(server(false))
+  const moments = new Map()
+  const look = i => { if (i === at || i === since) moments.set(i, Y.snapshot(doc)) }
+  look(0)
+  updates.forEach((u, i) => {
+    Y.applyUpdate(doc, u)
+    look(i + 1)
+  })
+  const mark = user ? (type, id) => ({ user: id.client, type }) : undefined
+  const delta = doc.getText(roots.text).toDelta(moments.get(at), moments.get(since), mark)
+  const shallow = v => v instanceof Y.AbstractType ? 'type' : canonical(v)
+  const then = at === null ? doc : Y.createDocFromSnapshot(doc, moments.get(at))
+  return {
+    at,
+    since,
+    user,
+    delta: canonical(delta),
+    arr: then.getArray(roots.arr).toArray().map(shallow),
+    map: Object.fromEntries(Array.from(then.getMap(roots.map).entries(), ([k, v]) => [k, shallow(v)]))
+  }
 }
 
 const untyped = updates => {
@@ -155,7 +185,13 @@ const fields = {
   })
 }
 
+// more are fields that no recording has and that are made only when asked for.
+const more = {
+  versions: ({ updates, choices }) => choices.versions.map(v => version(updates, v))
+}
+
 export const fieldNames = Object.keys(fields)
+export const allNames = [...fieldNames, ...Object.keys(more)]
 
 // describe returns the named fields of a scenario; they follow from its updates and the choices made.
 export const describe = (list, choices, names = fieldNames) => {
@@ -169,7 +205,7 @@ export const describe = (list, choices, names = fieldNames) => {
     get finalV2 () { return once(this, 'finalV2', Y.encodeStateAsUpdateV2(this.final.doc)) },
     get noGC () { return once(this, 'noGC', kept(updates, choices.mid)) }
   }
-  return Object.fromEntries(names.map(name => [name, fields[name](shared)]))
+  return Object.fromEntries(names.map(name => [name, (fields[name] ?? more[name])(shared)]))
 }
 
 const once = (object, name, value) => {

@@ -5,7 +5,7 @@ import './deterministic.mjs'
 import { parseArgs } from 'node:util'
 import { Random } from './random.mjs'
 import { session } from './session.mjs'
-import { choose, describe, fieldNames } from './describe.mjs'
+import { allNames, choose, describe, fieldNames } from './describe.mjs'
 import { base64 } from './view.mjs'
 
 const { values } = parseArgs({
@@ -22,9 +22,9 @@ if (!Number.isSafeInteger(first) || first < 0 || !Number.isSafeInteger(count) ||
   process.exit(2)
 }
 const fields = values.fields.split(',')
-const unknown = fields.filter(f => !fieldNames.includes(f))
+const unknown = fields.filter(f => !allNames.includes(f))
 if (unknown.length > 0) {
-  console.error(`generate: --fields does not know ${unknown}; it knows ${fieldNames}`)
+  console.error(`generate: --fields does not know ${unknown}; it knows ${allNames}`)
   process.exit(2)
 }
 
