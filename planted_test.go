@@ -36,6 +36,11 @@ var plants = []plant{
 		tests: []string{"./persistence", "-run", "^TestPowerLoss$"},
 	},
 	{
+		name: "acknowledge before the commit, seen from outside", file: "persistence/committer.go",
+		edits: []string{"var c Commit\n", "s.queue.finish(g, nil)\nvar c Commit\n", "s.queue.finish(g, s.fenced())", ""},
+		tests: []string{"./cmd/weft", "-run", "^TestAcknowledgedAfterSync$"},
+	},
+	{
 		name: "commit without syncing", file: "persistence/boltfile.go",
 		edits: []string{"bolt.Options{\n", "bolt.Options{\n\t\t\tNoSync: true,\n"},
 		tests: []string{"./persistence", "-run", "^TestPowerLoss$"},

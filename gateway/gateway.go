@@ -112,6 +112,8 @@ type Options struct {
 	MaxConnsPerAddress int
 	// OutboxBytes bounds what waits for one connection's writer. Default 1 MiB.
 	OutboxBytes int
+	// Backup serves GET /admin/backup on the operator's listener. Nil: 404.
+	Backup Backup
 	// Ready tells whether the parts behind the gateway can work; its error is shown by /readyz. Nil: always.
 	Ready func() error
 	// Events tells what happens. Its functions are called from many goroutines and must not block.
@@ -197,6 +199,8 @@ type Server struct {
 	places   *places
 	conns    *registry
 	ids      atomic.Uint64
+
+	backingUp atomic.Bool // somebody reads a backup
 }
 
 // New returns a server. It fails when an entry of Options.Origins is not an origin.

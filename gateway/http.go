@@ -56,7 +56,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.o.Demo.ServeHTTP(w, r)
 }
 
-// Admin returns the handler of the operator's listener: health, and metrics at /metrics. Hosts are checked as on the
+// Admin returns the handler of the operator's listener: health, metrics at
+// /metrics and a backup at /admin/backup. Hosts are checked as on the
 // public one, so that no page that a browser visits can read the metrics of its machine.
 func (s *Server) Admin(metrics http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -67,6 +68,8 @@ func (s *Server) Admin(metrics http.Handler) http.Handler {
 			s.refuse(w, r, errHost)
 		case path == "/metrics":
 			metrics.ServeHTTP(w, r)
+		case path == "/admin/backup":
+			s.serveBackup(w, r)
 		default:
 			errNotFound.write(w)
 		}

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +25,7 @@ import (
 //	flip FILE WORD          inverts a bit in each place where WORD stands in FILE
 //	cut FILE BYTES          shortens FILE to that many bytes
 //	type ROOM TEXT          writes TEXT into the root text codemirror of a room of the server at $LISTEN, until it is saved
+//	untar URL DIR           unpacks the tar that a server answers with into a new directory
 //	exits CODE WEFT ARGS    runs weft and fails when it does not exit with CODE
 //	shape WANT              fails when the last stdout is not JSON of this shape: the kinds of all its members
 func TestInspect(t *testing.T) {
@@ -34,10 +39,30 @@ func TestInspect(t *testing.T) {
 			"flip":   scriptFlip,
 			"cut":    scriptCut,
 			"type":   scriptType,
+			"get":    scriptGet,
+			"untar":  scriptUntar,
 			"exits":  scriptExits,
 			"shape":  scriptShape,
 		},
 	})
+}
+
+func scriptUntar(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[1])
+	ts.Check(os.Mkdir(dir, 0o700))
+	resp, err := http.Get(args[0])
+	ts.Check(err)
+	defer resp.Body.Close()
+	for archive := tar.NewReader(resp.Body); ; {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		ts.Check(err)
+		b, err := io.ReadAll(archive)
+		ts.Check(err)
+		ts.Check(os.WriteFile(filepath.Join(dir, filepath.Base(h.Name)), b, 0o600))
+	}
 }
 
 func scriptFlip(ts *testscript.TestScript, _ bool, args []string) {

@@ -23,6 +23,9 @@ func scriptType(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(sendSaved(ts.Getenv("LISTEN"), args[0], update))
 }
 
+// savedMarker is the message that comes back when what was sent before it is saved.
+var savedMarker = []byte{102, 1, 7}
+
 // sendSaved sends an update to a room of a y-websocket server and waits for the marker behind it.
 func sendSaved(addr, room string, update []byte) error {
 	conn, err := net.DialTimeout("tcp", addr, patience)
@@ -44,8 +47,7 @@ func sendSaved(addr, room string, update []byte) error {
 		return fmt.Errorf("upgrade = %s, want 101", resp.Status)
 	}
 	message := append([]byte{0, 2}, binary.AppendUvarint(nil, uint64(len(update)))...) // sync, update
-	marker := []byte{102, 1, 7}
-	if _, err := conn.Write(append(clientFrame(append(message, update...)), clientFrame(marker)...)); err != nil {
+	if _, err := conn.Write(append(clientFrame(append(message, update...)), clientFrame(savedMarker)...)); err != nil {
 		return err
 	}
 	for {
@@ -53,7 +55,7 @@ func sendSaved(addr, room string, update []byte) error {
 		if err != nil {
 			return err
 		}
-		if bytes.Equal(payload, marker) {
+		if bytes.Equal(payload, savedMarker) {
 			return nil
 		}
 	}

@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 }
 
 // patience bounds the waiting for another process.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {

@@ -158,7 +158,7 @@ func (s *server) open() (err error) {
 		Rooms: gateway.Local(s.rooms), Origins: s.c.Origin, GuardHost: s.c.loopback() && !s.c.Insecure,
 		Demo: web.Handler(), Limits: protocol.Limits{Message: s.c.MaxMessage},
 		MaxConns: s.c.MaxConnections, MaxConnsPerAddress: s.c.MaxConnectionsPerAddress,
-		Ready: s.store.Health, Events: s.watch.gateway(),
+		Backup: s.store.WriteTar, Ready: s.store.Health, Events: s.watch.gateway(),
 	})
 	if err != nil {
 		return &usageError{err.Error()}
