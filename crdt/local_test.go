@@ -160,6 +160,12 @@ func edit(tx *crdt.Tx, e crdttest.LocalEdit) error {
 	}
 }
 
+// kinds are the names of make in local.mjs.
+var kinds = map[string]crdt.Kind{
+	"text": crdt.Text, "array": crdt.Array, "map": crdt.Map, "fragment": crdt.XMLFragment,
+	"element": crdt.XMLElement, "xmlText": crdt.XMLText, "hook": crdt.XMLHook,
+}
+
 func editText(t crdt.SharedText, name string, a arguments) error {
 	switch name {
 	case "insert":
@@ -168,6 +174,12 @@ func editText(t crdt.SharedText, name string, a arguments) error {
 		return t.InsertFormatted(arg[int](a, 0), arg[string](a, 1), a.formats(2)...)
 	case "embed":
 		return t.InsertEmbed(arg[int](a, 0), arg[any](a, 1), a.formats(2)...)
+	case "embedType":
+		_, err := t.EmbedType(arg[int](a, 0), kinds[arg[string](a, 1)], "p", a.formats(2)...)
+		return err
+	case "tidy":
+		t.Tidy()
+		return nil
 	case "attr":
 		return t.SetAttribute(arg[string](a, 0), arg[any](a, 1))
 	case "delete":
@@ -192,8 +204,16 @@ func editArray(t crdt.SharedArray, name string, a arguments) (err error) {
 			_, err = t.InsertArray(at)
 		case "map":
 			_, err = t.InsertMap(at)
+		case "fragment":
+			_, err = t.InsertXML(at)
+		default:
+			_, err = t.InsertType(at, kinds[arg[string](a, 1)], "p")
 		}
 		return err
+	case "push":
+		return t.Push(arg[[]any](a, 0)...)
+	case "unshift":
+		return t.Unshift(arg[[]any](a, 0)...)
 	case "delete":
 		return t.Delete(arg[int](a, 0), arg[int](a, 1))
 	}
@@ -201,6 +221,10 @@ func editArray(t crdt.SharedArray, name string, a arguments) (err error) {
 }
 
 func editMap(t crdt.SharedMap, name string, a arguments) (err error) {
+	if name == "clear" {
+		t.Clear()
+		return nil
+	}
 	key := arg[string](a, 0)
 	switch name {
 	case "unset":
@@ -218,6 +242,10 @@ func editMap(t crdt.SharedMap, name string, a arguments) (err error) {
 			_, err = t.SetArray(key)
 		case "map":
 			_, err = t.SetMap(key)
+		case "fragment":
+			_, err = t.SetXML(key)
+		default:
+			_, err = t.SetType(key, kinds[arg[string](a, 1)], "p")
 		}
 		return err
 	}
@@ -228,6 +256,12 @@ func editXML(t crdt.SharedXML, name string, a arguments) (err error) {
 	switch name {
 	case "element":
 		_, err = t.InsertElement(arg[int](a, 0), arg[string](a, 1))
+	case "after":
+		var ref any
+		if at := arg[int](a, 0); at >= 0 {
+			ref, _ = t.Child(at)
+		}
+		_, err = t.InsertAfter(ref, kinds[arg[string](a, 1)], "p")
 	case "text":
 		_, err = t.InsertText(arg[int](a, 0))
 	case "hook":

@@ -46,8 +46,12 @@ const textEdit = (r, t, astral) => {
   const s = words(r, r.between(1, 6), astral) || 'x'
   switch (r.below(n > 0 ? 9 : 4)) {
     case 0: case 1: return ['insert', position(r, n), s]
-    case 2: return r.chance(0.5) ? ['insertf', position(r, n), s, formats(r, 0.4)] : ['embed', position(r, n), { image: s }, formats(r, 0.3)]
-    case 3: return ['attr', r.pick(keys), value(r, astral)]
+    case 2: return r.chance(0.5)
+      ? ['insertf', position(r, n), s, formats(r, 0.4)]
+      : r.chance(0.7)
+        ? ['embed', position(r, n), { image: s }, formats(r, 0.3)]
+        : ['embedType', position(r, n), r.pick(Object.keys(make)), formats(r, 0.3)]
+    case 3: return r.chance(0.2) ? ['tidy'] : ['attr', r.pick(keys), value(r, astral)]
     case 4: case 5: return ['delete', ...range(r, n, 8)]
     case 6: return ['delta', delta(r, n, astral)]
     default: return ['format', ...range(r, n, 12), formats(r, 0.5)]
@@ -75,15 +79,17 @@ const listEdit = (r, t, astral) => {
   const n = t.length
   switch (r.below(n > 0 ? 5 : 3)) {
     case 0: case 1: return ['insert', position(r, n), Array.from({ length: r.between(1, 3) }, () => value(r, astral))]
-    case 2: return ['insertType', position(r, n), r.pick(['text', 'array', 'map'])]
+    case 2: return r.chance(0.6)
+      ? ['insertType', position(r, n), r.pick(Object.keys(make))]
+      : [r.pick(['push', 'unshift']), Array.from({ length: r.between(1, 2) }, () => value(r, astral))]
     default: return ['delete', ...range(r, n, 3)]
   }
 }
 
 const mapEdit = (r, t, astral) => {
   switch (r.below(6)) {
-    case 0: return ['unset', r.pick(keys)]
-    case 1: return ['setType', r.pick(keys), r.pick(['text', 'array', 'map'])]
+    case 0: return r.chance(0.9) ? ['unset', r.pick(keys)] : ['clear']
+    case 1: return ['setType', r.pick(keys), r.pick(Object.keys(make))]
     case 2: return ['setDoc', r.pick(keys), 'sub-' + r.below(3)]
     default: return ['set', r.pick(keys), value(r, astral)]
   }
@@ -94,13 +100,22 @@ const xmlEdit = (r, t) => {
   switch (r.below(n > 0 ? 6 : 4)) {
     case 0: return ['element', position(r, n), r.pick(['p', 'h1'])]
     case 1: return ['text', position(r, n)]
-    case 2: return ['hook', position(r, n), 'h' + r.below(2)]
+    case 2: return r.chance(0.5) ? ['hook', position(r, n), 'h' + r.below(2)] : ['after', r.below(n + 1) - 1, r.pick(['element', 'xmlText', 'hook'])]
     case 3: return t instanceof Y.XmlElement ? ['attr', r.pick(keys), 'v' + r.below(9)] : ['text', position(r, n)]
     default: return ['delete', ...range(r, n, 2)]
   }
 }
 
-const make = { text: () => new Y.Text(), array: () => new Y.Array(), map: () => new Y.Map() }
+// make has a maker for each kind of shared type; names of elements and hooks are p.
+const make = {
+  text: () => new Y.Text(),
+  array: () => new Y.Array(),
+  map: () => new Y.Map(),
+  fragment: () => new Y.XmlFragment(),
+  element: () => new Y.XmlElement('p'),
+  xmlText: () => new Y.XmlText(),
+  hook: () => new Y.XmlHook('p')
+}
 
 const nested = t => {
   if (t._searchMarker) t._searchMarker = null
@@ -116,6 +131,12 @@ const run = (t, [name, ...a]) => {
     case 'delete': return t.delete(...a)
     case 'delta': return t.applyDelta(a[0])
     case 'format': return t.format(...a)
+    case 'embedType': return t.insertEmbed(a[0], nested(make[a[1]]()), a[2])
+    case 'tidy': return Y.cleanupYTextFormatting(t)
+    case 'push': return t.push(a[0])
+    case 'unshift': return t.unshift(a[0])
+    case 'clear': return t.clear()
+    case 'after': return t.insertAfter(a[0] < 0 ? null : t.get(a[0]), [nested(make[a[1]]())])
     case 'insertType': return t.insert(a[0], [nested(make[a[1]]())])
     case 'unset': return t.delete(a[0])
     case 'set': return t.set(...a)
