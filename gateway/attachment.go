@@ -201,45 +201,42 @@ func (a *attachment) dueAt() time.Time {
 }
 
 // end takes the place away. When it returns, nothing that the client sent and the room has not handled changes the
-// document, and the client is being told.
+// document, and the client is being told. The place is over first: a session that a join brings from then on is ended
+// by enter, so none slips through in between.
 func (a *attachment) end(why *protocol.CloseError) {
-	a.mu.Lock()
-	session := a.session
-	a.mu.Unlock()
+	session, first := a.close(why)
 	if session != nil {
-		session.End(why)
+		session.End(why) // also when another was first, whose End may still be waiting
 	}
-	a.finish(why)
+	if first {
+		a.voice.over(why)
+	}
 }
 
 // finish notes that the place has ended and has the client told. Only the first call does anything.
 func (a *attachment) finish(why *protocol.CloseError) {
-	if a.close(why) {
+	if _, first := a.close(why); first {
 		a.voice.over(why)
 	}
 }
 
 // leave gives the place up for the client.
 func (a *attachment) leave() {
-	if a.close(nil) {
-		a.mu.Lock()
-		session := a.session
-		a.mu.Unlock()
-		if session != nil {
-			session.Leave()
-		}
+	if session, first := a.close(nil); first && session != nil {
+		session.Leave()
 	}
 }
 
-// close ends the place for the gateway; false: it had ended.
-func (a *attachment) close(why *protocol.CloseError) bool {
+// close ends the place for the gateway and returns its session, if it came that far; first is false when it had ended.
+func (a *attachment) close(why *protocol.CloseError) (session Session, first bool) {
 	a.mu.Lock()
 	was := a.stage
 	if was == over {
-		a.mu.Unlock()
-		return false
+		defer a.mu.Unlock()
+		return a.session, false
 	}
 	a.stage, a.why = over, why
+	session = a.session
 	a.mu.Unlock()
 	srv := a.conn.srv
 	srv.places.remove(a)
@@ -249,7 +246,7 @@ func (a *attachment) close(why *protocol.CloseError) bool {
 	case was != inside && why != nil && e.Barred != nil:
 		e.Barred(a.entry(), why)
 	}
-	return true
+	return session, true
 }
 
 // handle hands a message of the client to the room. Other kinds than those of rooms are skipped.
