@@ -100,11 +100,10 @@ func (o origins) check(r *http.Request) (page, ok bool) {
 // A page whose own name was made to resolve to 127.0.0.1 (DNS rebinding) is of the same origin as everything that it
 // asks there, so on a server that trusts its machine the name itself must be known: an address, localhost, or the host
 // of a listed origin.
-func (o origins) checkHost(r *http.Request) bool {
-	if !o.guard {
-		return true
-	}
-	host := r.Host
+func (o origins) checkHost(r *http.Request) bool { return !o.guard || o.knows(r.Host) }
+
+// knows tells whether a Host is an address, localhost, or the host of a listed origin.
+func (o origins) knows(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}

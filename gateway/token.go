@@ -19,14 +19,22 @@ func requestToken(r *http.Request) string {
 			return token
 		}
 	}
-	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		return strings.TrimSpace(token)
+	if token := bearerToken(r); token != "" {
+		return token
 	}
 	query := r.URL.Query()
 	for _, name := range []string{"token", "yauth"} {
 		if token := query.Get(name); token != "" {
 			return token
 		}
+	}
+	return ""
+}
+
+// bearerToken returns the token of an Authorization header (RFC 6750); empty when there is none.
+func bearerToken(r *http.Request) string {
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token)
 	}
 	return ""
 }
