@@ -1,9 +1,11 @@
 package persistence_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
 
 	"weft/persistence"
 )
@@ -55,12 +58,59 @@ func benchStore(b *testing.B, dir string) *persistence.Store {
 }
 
 // BenchmarkAck appends 2,000 updates a second, evenly over 100 rooms, and reports how long they wait for their acknowledgement
-// beside the disk's own time for one durable write.
+// beside the disk's own time for one durable write: while nothing else happens, while two rooms at a time are being saved as fast as
+// the store takes their snapshots of 200 KB, and while backups are taken without a pause.
 func BenchmarkAck(b *testing.B) {
-	const rate, rooms = 2000, 100
+	b.Run("alone", func(b *testing.B) { benchAck(b, nil) })
+	b.Run("saving", func(b *testing.B) { benchAck(b, saveAll) })
+	b.Run("backup", func(b *testing.B) {
+		benchAck(b, func(ctx context.Context, s *persistence.Store) error { return s.WriteTar(ctx, io.Discard) })
+	})
+}
+
+const ackRooms = 100
+
+func ackRoom(i int) string { return fmt.Sprint("room ", i%ackRooms) }
+
+// saveAll saves all rooms once, two at a time.
+func saveAll(ctx context.Context, s *persistence.Store) error {
+	infos, err := s.Rooms(ctx, "", 0)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(2)
+	for _, info := range infos {
+		g.Go(func() error {
+			err := s.Save(ctx, info.Room, persistence.Snapshot{Pos: info.Pos, State: make([]byte, 200_000)})
+			if errors.Is(err, persistence.ErrStale) { // nothing was written since it was saved
+				return nil
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// benchAck runs beside again and again meanwhile.
+func benchAck(b *testing.B, beside func(context.Context, *persistence.Store) error) {
+	const rate = 2000
 	dir := b.TempDir()
 	syncs := syncTimes(b, dir, 500)
 	s := benchStore(b, dir)
+	ctx, stop := context.WithCancel(b.Context())
+	passes := 0
+	var running sync.WaitGroup
+	if beside != nil {
+		running.Go(func() { // ends with ctx
+			for ; ctx.Err() == nil; passes++ {
+				if err := beside(ctx, s); err != nil && ctx.Err() == nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
 	update := make([]byte, 60)
 	var mu sync.Mutex
 	var waits []time.Duration
@@ -70,7 +120,7 @@ func BenchmarkAck(b *testing.B) {
 	for b.Loop() {
 		due := start.Add(time.Duration(n) * time.Second / rate)
 		time.Sleep(time.Until(due))
-		r := persistence.Record{Room: fmt.Sprint("room ", n%rooms), Pos: persistence.Position{Epoch: 1, Seq: uint64(n/rooms + 1)}, Update: update}
+		r := persistence.Record{Room: ackRoom(n), Pos: persistence.Position{Epoch: 1, Seq: uint64(n/ackRooms + 1)}, Update: update}
 		wg.Add(1)
 		err := s.Append([]persistence.Record{r}, func(err error) {
 			took := time.Since(due) // from when it was due: a late send counts as waiting
@@ -93,6 +143,9 @@ func BenchmarkAck(b *testing.B) {
 	b.ReportMetric(ms(syncs, 0.5), "fsync-p50-ms")
 	b.ReportMetric(ms(syncs, 0.99), "fsync-p99-ms")
 	b.ReportMetric(float64(n)/time.Since(start).Seconds(), "acks/s")
+	stop()
+	running.Wait()
+	b.ReportMetric(float64(passes), "passes")
 }
 
 // BenchmarkAppend appends 60-byte updates to 1,000 rooms as fast as the queue takes them.
