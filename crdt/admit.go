@@ -240,7 +240,7 @@ func (a *applier) same(v, w whereabouts) bool {
 	y := &a.m.blocks[w.anchor]
 	const named = hasParentID | hasParentName | hasKey
 	return (x.flags^y.flags)&named == 0 &&
-		string(a.m.bytes(x.key)) == string(a.m.bytes(y.key)) &&
+		(x.flags&hasKey == 0 || string(a.m.bytes(x.key())) == string(a.m.bytes(y.key()))) &&
 		(x.flags&hasParentID == 0 || x.origin == y.origin) &&
 		(x.flags&hasParentName == 0 || string(a.m.bytes(x.rootName())) == string(a.m.bytes(y.rootName())))
 }
@@ -249,7 +249,7 @@ func (a *applier) same(v, w whereabouts) bool {
 func (a *applier) names(b *block, l int32) bool {
 	d := a.d
 	t, key := d.lists[l].typ, d.lists[l].key
-	if b.flags&hasKey == 0 != (key == noKey) || key != noKey && d.names.text[key] != string(a.m.bytes(b.key)) {
+	if b.flags&hasKey == 0 != (key == noKey) || key != noKey && d.names.text[key] != string(a.m.bytes(b.key())) {
 		return false
 	}
 	if b.flags&hasParentName != 0 {
@@ -362,7 +362,7 @@ func (d *Doc) existing(t int32, m *message, b *block) int32 {
 	if b.flags&hasKey == 0 {
 		return d.types[t].children
 	}
-	if key, ok := d.names.index[string(m.bytes(b.key))]; ok {
+	if key, ok := d.names.index[string(m.bytes(b.key()))]; ok {
 		return d.lookup(t, key)
 	}
 	return noList

@@ -17,11 +17,9 @@ type span struct{ start, end uint32 }
 type block struct {
 	clock  uint32
 	length uint32
-	origin id   // with hasParentID: the parent
-	ror    id   // with hasParentName: start and end of the root's name
-	key    span // with hasKey
+	origin id   // with hasParentID: the parent; with hasParentName: span of the key
+	ror    id   // with hasParentName: span of the root's name; with hasParentID: of the key
 	body   span // content, by kind: see message.content
-	aux    span // kindFormat: key; kindType: node name; kindDoc: guid
 	flags  uint16
 	kind   uint8
 	typ    Kind // kindType
@@ -57,6 +55,7 @@ type deletion struct {
 type message struct {
 	src      []byte // the update; spans point into it
 	extra    []byte // content that had to be built
+	pairs    []pair // of the contents that have two parts
 	version  Version
 	clients  []ClientID
 	index    map[ClientID]int32 // of clients, once there are many
@@ -70,7 +69,14 @@ type message struct {
 	room  int    // blocks to keep
 	dry   bool   // there were more: they have been checked and counted only
 	run   int    // blocks in a row that could be one
+	last  int32  // of clients: looked up last
 	named int    // blocks that name a root
+}
+
+// pair is a content of two parts, which kindFormat and kindDoc have.
+type pair struct {
+	aux  span // kindFormat: key; kindDoc: guid
+	body span
 }
 
 // manyClients is the number up to which clients are searched one by one.
@@ -79,17 +85,24 @@ const manyClients = 16
 // reset starts a new message.
 func (m *message) reset(src []byte, v Version) {
 	m.src, m.version, m.index = src, v, nil
-	m.extra, m.clients, m.sections = m.extra[:0], m.clients[:0], m.sections[:0]
+	m.extra, m.pairs, m.clients, m.sections = m.extra[:0], m.pairs[:0], m.clients[:0], m.sections[:0]
+	m.last = 0
 	m.blocks, m.deletes = m.blocks[:0], m.deletes[:0]
 	m.raw, m.count, m.room, m.dry, m.run, m.named = 0, 0, math.MaxInt, false, 0, 0
 }
 
-// expect makes room for count blocks that are announced, as far as the bytes
-// that are left make it likely: room is at most 8 times their size.
+// expect makes room for count blocks that are announced, and for those of the
+// sections behind them if they are as long as what was read so far, as far as
+// the bytes that are left make it likely: room is at most 8 times their size.
 func (m *message) expect(count uint64, left int) {
-	if need := len(m.blocks) + int(min(count, uint64(left/7))); need > cap(m.blocks) && count > 4 {
-		m.blocks = slices.Grow(m.blocks, max(need, 2*cap(m.blocks))-len(m.blocks))
+	need := len(m.blocks) + int(min(count, uint64(left/5)))
+	if need <= cap(m.blocks) || count <= 4 {
+		return
 	}
+	if n, read := len(m.blocks), len(m.src)-left; n > 0 && read > 0 {
+		need = max(need, min(n+n*left/read*17/16, n+left/5))
+	}
+	m.blocks = slices.Grow(m.blocks, need-len(m.blocks))
 }
 
 // keepScratch bounds the memory that is kept from one update to the next, in
@@ -99,14 +112,22 @@ const keepScratch = 512
 // release forgets the update, which is the caller's.
 func (m *message) release() {
 	m.src = nil
-	if cap(m.blocks) > keepScratch || cap(m.deletes) > keepScratch || cap(m.extra) > keepScratch*16 {
+	if cap(m.blocks) > keepScratch || cap(m.deletes) > keepScratch || cap(m.extra) > keepScratch*16 ||
+		cap(m.pairs) > keepScratch || cap(m.clients) > keepScratch || cap(m.sections) > keepScratch {
 		*m = message{}
 	}
 }
 
 // client returns the place of an id in m.clients, adding it if needed.
 func (m *message) client(id uint64) int32 {
-	c := ClientID(id)
+	if n := m.last; int(n) < len(m.clients) && m.clients[n] == ClientID(id) {
+		return n
+	}
+	m.last = m.findClient(ClientID(id))
+	return m.last
+}
+
+func (m *message) findClient(c ClientID) int32 {
 	if m.index != nil {
 		if i, ok := m.index[c]; ok {
 			return i
@@ -142,10 +163,34 @@ func (m *message) bytes(s span) []byte { return m.src[s.start:s.end] }
 //	kindBinary        the bytes
 //	kindDoc           options as an any object
 func (m *message) content(b *block) []byte {
-	if b.flags&inExtra != 0 {
-		return m.extra[b.body.start:b.body.end]
+	s := b.body
+	switch b.kind {
+	case kindFormat, kindDoc:
+		s = m.pairs[s.start].body
+	case kindType:
+		return nil
 	}
-	return m.src[b.body.start:b.body.end]
+	if b.flags&inExtra != 0 {
+		return m.extra[s.start:s.end]
+	}
+	return m.src[s.start:s.end]
+}
+
+// aux returns a format's key, a type's node name or a document's GUID.
+func (m *message) aux(b *block) []byte {
+	switch b.kind {
+	case kindFormat, kindDoc:
+		return m.bytes(m.pairs[b.body.start].aux)
+	case kindType:
+		return m.bytes(b.body)
+	}
+	return nil
+}
+
+// pair makes two spans the content of a block.
+func (m *message) pair(b *block, aux, body span) {
+	b.body = span{uint32(len(m.pairs)), 0}
+	m.pairs = append(m.pairs, pair{aux, body})
 }
 
 // addSection starts the blocks of a client, of which count are announced. The
@@ -203,7 +248,29 @@ func (m *message) checkRoots() error {
 }
 
 // rootName returns where the name lies, with hasParentName.
-func (b *block) rootName() span { return span{uint32(b.ror.client), b.ror.clock} }
+func (b *block) rootName() span { return b.ror.span() }
+
+// key returns where the key lies, with hasKey.
+func (b *block) key() span {
+	if b.flags&hasParentName != 0 {
+		return b.origin.span()
+	}
+	return b.ror.span()
+}
+
+func (b *block) setKey(s span) {
+	b.flags |= hasKey
+	if b.flags&hasParentName != 0 {
+		b.origin = s.id()
+	} else {
+		b.ror = s.id()
+	}
+}
+
+// span and id turn one into the other: a block that names its parent has room
+// where others have their origins.
+func (i id) span() span { return span{uint32(i.client), i.clock} }
+func (s span) id() id   { return id{int32(s.start), s.end} }
 
 // checkSections refuses a client with two sections: yjs would drop the first without a word.
 func (m *message) checkSections() error {
@@ -256,7 +323,7 @@ func (m *message) settle(b *block, client int32, clock uint64, length uint64) er
 		m.dry = true
 		n := len(m.blocks) - 1
 		m.blocks[n-1] = *b
-		m.blocks, m.extra = m.blocks[:n], m.extra[:0]
+		m.blocks, m.extra, m.pairs = m.blocks[:n], m.extra[:0], m.pairs[:0]
 	}
 	return m.checkClients()
 }
@@ -281,7 +348,7 @@ func (m *message) joinRun(client int32) bool {
 	prev, b := &m.blocks[n-1], &m.blocks[n]
 	if prev.kind != b.kind || b.kind == kindDeleted &&
 		(b.flags&hasOrigin == 0 || b.origin != id{client, b.clock - 1} ||
-			(prev.flags^b.flags)&hasRor != 0 || prev.flags&hasParentName == 0 && prev.ror != b.ror) {
+			(prev.flags^b.flags)&hasRor != 0 || b.flags&hasRor != 0 && prev.ror != b.ror) {
 		m.run = 0
 		return false
 	}

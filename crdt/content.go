@@ -61,7 +61,7 @@ func (d *Doc) storeContent(c *client, m *message, b *block, skip uint32) (body u
 		c.slab = lib0.AppendBytes(c.slab, m.content(b))
 	case kindEmbed, kindFormat:
 		if b.kind == kindFormat {
-			c.slab = lib0.AppendUint(c.slab, uint64(d.names.intern(m.bytes(b.aux))))
+			c.slab = lib0.AppendUint(c.slab, uint64(d.names.intern(m.aux(b))))
 		}
 		if m.version == V1 {
 			c.slab = lib0.AppendBytes(append(c.slab, formJSON), m.content(b))
@@ -69,7 +69,7 @@ func (d *Doc) storeContent(c *client, m *message, b *block, skip uint32) (body u
 			c.slab = append(append(c.slab, formAny), m.content(b)...)
 		}
 	case kindDoc:
-		c.slab = append(lib0.AppendBytes(c.slab, m.bytes(b.aux)), m.content(b)...)
+		c.slab = append(lib0.AppendBytes(c.slab, m.aux(b)), m.content(b)...)
 	}
 	return body, 0
 }
@@ -278,7 +278,8 @@ func (d *Doc) compact(c *client) {
 // writes them (yjs/src/structs/ContentDoc.js): gc when false, autoLoad when
 // true, meta when set, in this order, nothing else.
 func (m *message) docOptions(b *block) {
-	dec := lib0.NewDecoder(m.src[b.body.start:b.body.end])
+	p := &m.pairs[b.body.start]
+	dec := lib0.NewDecoder(m.bytes(p.body))
 	var noGC, autoLoad bool
 	var meta []byte
 	if dec.Byte() == lib0.AnyObject {
@@ -312,7 +313,7 @@ func (m *message) docOptions(b *block) {
 	if meta != nil {
 		add("meta", meta...)
 	}
-	b.body = span{uint32(start), uint32(len(m.extra))}
+	p.body = span{uint32(start), uint32(len(m.extra))}
 	b.flags |= inExtra
 }
 

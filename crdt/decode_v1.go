@@ -41,7 +41,7 @@ func (m *message) decodeV1(src []byte) error {
 		if d.Err() != nil {
 			break
 		}
-		if err := m.addSection(client, count, d.Len()/4); err != nil {
+		if err := m.addSection(client, count, d.Len()); err != nil {
 			return err
 		}
 		for range count {
@@ -127,8 +127,7 @@ func (m *message) originsV1(d *lib0.Decoder, b *block, info byte) (err error) {
 	switch d.Uint() {
 	case 1:
 		b.flags |= hasParentName
-		name := spanOf(d, d.String())
-		b.ror = id{int32(name.start), name.end}
+		b.ror = spanOf(d, d.String()).id()
 		m.named++
 	case 0:
 		b.flags |= hasParentID
@@ -139,8 +138,7 @@ func (m *message) originsV1(d *lib0.Decoder, b *block, info byte) (err error) {
 		return invalidf("parent info at byte %d", d.Pos())
 	}
 	if info&infoKey != 0 {
-		b.flags |= hasKey
-		b.key = spanOf(d, d.String())
+		b.setKey(spanOf(d, d.String()))
 	}
 	return nil
 }
@@ -177,23 +175,28 @@ func (m *message) contentV1(d *lib0.Decoder, b *block) (length uint64, err error
 		b.body = spanOf(d, d.Bytes())
 		return 1, nil
 	case kindEmbed, kindFormat:
+		var key span
 		if b.kind == kindFormat {
-			b.aux = spanOf(d, d.String())
+			key = spanOf(d, d.String())
 		}
 		body := d.String()
 		b.body = spanOf(d, body)
+		if b.kind == kindFormat {
+			m.pair(b, key, b.body)
+		}
 		return 1, checkJSON(d, body, m.lim.Depth, false)
 	case kindType:
 		b.typ, err = checkKind(d.Uint())
 		if b.typ == XMLElement || b.typ == XMLHook {
-			b.aux = spanOf(d, d.String())
+			b.body = spanOf(d, d.String())
 		}
 		return 1, err
 	case kindDoc:
-		b.aux = spanOf(d, d.String())
-		body := d.Any(m.lim.Depth)
-		b.body = spanOf(d, body)
-		m.docOptions(b)
+		guid := spanOf(d, d.String())
+		m.pair(b, guid, spanOf(d, d.Any(m.lim.Depth)))
+		if d.Err() == nil {
+			m.docOptions(b)
+		}
 		return 1, nil
 	}
 	return 0, invalidf("content kind %d at byte %d", b.kind, d.Pos())

@@ -48,10 +48,10 @@ func (m *message) decodeV2(src []byte) error {
 	return err
 }
 
-// roomV2 is the number of blocks kept of an update that is much shorter: three
+// roomV2 is the number of blocks kept of an update that is much shorter: five
 // megabytes. One with more is read through before it gets the memory for them,
 // so that refusing it costs little.
-const roomV2 = 1 << 16
+const roomV2 = 1 << 17
 
 // mendStrings returns a copy of an update whose strings do not end inside
 // surrogate pairs.
@@ -242,7 +242,7 @@ func (m *message) originsV2(c *columns, b *block, info byte) error {
 	case 1:
 		b.flags |= hasParentName
 		name, _, _ := c.readString()
-		b.ror = id{int32(name.start), name.end}
+		b.ror = name.id()
 		m.named++
 	case 0:
 		b.flags |= hasParentID
@@ -253,8 +253,8 @@ func (m *message) originsV2(c *columns, b *block, info byte) error {
 		return invalidf("parent info")
 	}
 	if info&infoKey != 0 {
-		b.flags |= hasKey
-		b.key, _, _ = c.readString()
+		key, _, _ := c.readString()
+		b.setKey(key)
 	}
 	return nil
 }
@@ -301,20 +301,23 @@ func (m *message) contentV2(c *columns, b *block) (length uint64, err error) {
 		return 1, nil
 	case kindEmbed, kindFormat:
 		if b.kind == kindFormat {
-			b.aux = c.readKey()
+			m.pair(b, c.readKey(), spanOf(rest, rest.Any(m.lim.Depth)))
+		} else {
+			b.body = spanOf(rest, rest.Any(m.lim.Depth))
 		}
-		b.body = spanOf(rest, rest.Any(m.lim.Depth))
 		return 1, nil
 	case kindType:
 		b.typ, err = checkKind(c.typeRef.Read())
 		if b.typ == XMLElement || b.typ == XMLHook {
-			b.aux = c.readKey()
+			b.body = c.readKey()
 		}
 		return 1, err
 	case kindDoc:
-		b.aux, _, _ = c.readString()
-		b.body = spanOf(rest, rest.Any(m.lim.Depth))
-		m.docOptions(b)
+		guid, _, _ := c.readString()
+		m.pair(b, guid, spanOf(rest, rest.Any(m.lim.Depth)))
+		if rest.Err() == nil {
+			m.docOptions(b)
+		}
 		return 1, nil
 	}
 	return 0, invalidf("content kind %d", b.kind)

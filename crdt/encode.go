@@ -281,7 +281,10 @@ func (w *writer) block(m *message, client ClientID, b *block, skip uint32) {
 	if r.flags&hasParentName != 0 {
 		r.parent = m.bytes(b.rootName())
 	}
-	r.key, r.aux, r.body = m.bytes(b.key), m.bytes(b.aux), m.content(b)
+	if r.flags&hasKey != 0 && r.flags&(hasParentID|hasParentName) != 0 {
+		r.key = m.bytes(b.key())
+	}
+	r.aux, r.body = m.aux(b), m.content(b)
 	if m.version == V2 {
 		r.form = formAny
 	}

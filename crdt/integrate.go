@@ -91,7 +91,7 @@ func (a *applier) place(b *block) placing {
 			break // the parent has been collected
 		}
 		if b.flags&hasKey != 0 {
-			p.list = d.entry(t, d.names.intern(a.m.bytes(b.key)))
+			p.list = d.entry(t, d.names.intern(a.m.bytes(b.key())))
 		} else {
 			p.list = d.sequence(t)
 		}
@@ -183,7 +183,7 @@ func (a *applier) integrate(b *block, client int32, skip uint32) {
 	if b.kind == kindType {
 		name := int32(-1)
 		if b.typ == XMLElement || b.typ == XMLHook {
-			name = d.names.intern(a.m.bytes(b.aux))
+			name = d.names.intern(a.m.aux(b))
 		}
 		it.body = uint32(d.newType(b.typ, name, r))
 	}

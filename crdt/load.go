@@ -1,5 +1,7 @@
 package crdt
 
+import "slices"
+
 // A state that comes into an empty document needs little of what an update
 // needs: nothing is known before, so its blocks become items one by one, side
 // by side, and the index, the contents and the room for all of it can be laid
@@ -15,7 +17,41 @@ package crdt
 // item with the ref i+1.
 type loader struct {
 	*applier
-	known []uint32 // per section: first clock that is not placed yet
+	known   []uint32 // per section: first clock that is not placed yet
+	finders []finder // per section
+}
+
+// finder finds blocks of one section by clock without searching: for each
+// 1<<shift clocks it has the last block that starts no later than they do.
+type finder struct {
+	shift  uint
+	starts []int32
+}
+
+func newFinder(blocks []block) finder {
+	end := blocks[len(blocks)-1].end()
+	f := finder{}
+	for int(end>>f.shift) > 2*len(blocks) {
+		f.shift++
+	}
+	f.starts = make([]int32, end>>f.shift+1)
+	n := 0
+	for k := range blocks {
+		for ; n < len(f.starts) && uint32(n)<<f.shift < blocks[k].end(); n++ {
+			f.starts[n] = int32(k)
+		}
+	}
+	return f
+}
+
+// find returns the item of the section that covers a clock.
+func (l *loader) find(section int32, clock uint32) ref {
+	f, s := &l.finders[section], &l.m.sections[section]
+	k := s.first + f.starts[clock>>f.shift]
+	for l.m.blocks[k].end() <= clock {
+		k++
+	}
+	return ref(k + 1)
 }
 
 // load makes a message the content of an empty document. Done is false when it
@@ -25,7 +61,7 @@ func (a *applier) load(lim *Limits) (done bool, err error) {
 	if len(a.m.blocks) == 0 || !d.isBlank() || !a.m.isWhole() {
 		return false, nil
 	}
-	l := &loader{applier: a, known: make([]uint32, len(a.m.sections))}
+	l := &loader{applier: a, known: make([]uint32, len(a.m.sections)), finders: make([]finder, 0, len(a.m.sections))}
 	a.list()
 	l.layOut()
 	d.items.loading = l
@@ -104,6 +140,7 @@ func (l *loader) layOut() {
 		c.slab = make([]byte, 0, m.contentSize(blocks))
 		c.index.fill(blocks, ref(s.first)+1)
 		c.next = blocks[len(blocks)-1].end()
+		l.finders = append(l.finders, newFinder(blocks))
 		for k := range blocks {
 			l.item(ref(int(s.first)+k+1), author, c, &blocks[k])
 		}
@@ -123,7 +160,7 @@ func (l *loader) item(r ref, author int32, c *client, b *block) {
 	case kindType:
 		name := int32(-1)
 		if b.typ == XMLElement || b.typ == XMLHook {
-			name = l.d.names.intern(l.m.bytes(b.aux))
+			name = l.d.names.intern(l.m.aux(b))
 		}
 		it.body = uint32(l.d.newType(b.typ, name, r))
 	default:
@@ -141,12 +178,12 @@ func (l *loader) item(r ref, author int32, c *client, b *block) {
 func (m *message) contentSize(blocks []block) (n int) {
 	for i := range blocks {
 		b := &blocks[i]
-		n += int(b.body.end - b.body.start)
 		switch b.kind {
-		case kindEmbed, kindFormat, kindBinary:
-			n += 12 // name, form, length
-		case kindDoc:
-			n += 12 + int(b.aux.end-b.aux.start)
+		case kindGC, kindDeleted, kindType:
+		case kindString, kindAny, kindJSON:
+			n += int(b.body.end - b.body.start)
+		default:
+			n += 12 + len(m.content(b)) + len(m.aux(b)) // lengths, form
 		}
 	}
 	return n
@@ -201,7 +238,7 @@ func (l *loader) place(b *block, k int32, s *section) bool {
 		if b.origin.client == s.client && b.origin.clock == b.clock-1 {
 			p.left = r - 1
 		} else {
-			p.left = d.find(p.origin)
+			p.left = l.find(l.of[b.origin.client], b.origin.clock)
 		}
 		left := d.items.at(p.left)
 		if left.end()-1 != p.origin.clock {
@@ -211,7 +248,7 @@ func (l *loader) place(b *block, k int32, s *section) bool {
 	}
 	if b.flags&hasRor != 0 {
 		p.ror = id{l.doc[b.ror.client], b.ror.clock}
-		p.right = d.find(p.ror)
+		p.right = l.find(l.of[b.ror.client], b.ror.clock)
 		right := d.items.at(p.right)
 		if right.clock != p.ror.clock || p.left != 0 && right.list != p.list {
 			return false
@@ -234,13 +271,13 @@ func (l *loader) parent(b *block) int32 {
 	var t int32
 	if b.flags&hasParentName != 0 {
 		t = d.root(d.names.intern(l.m.bytes(b.rootName())))
-	} else if it := d.items.at(d.find(id{l.doc[b.origin.client], b.origin.clock})); it.kind() == kindType {
+	} else if it := d.items.at(l.find(l.of[b.origin.client], b.origin.clock)); it.kind() == kindType {
 		t = int32(it.body)
 	} else {
 		return noList
 	}
 	if b.flags&hasKey != 0 {
-		return d.entry(t, d.names.intern(l.m.bytes(b.key)))
+		return d.entry(t, d.names.intern(l.m.bytes(b.key())))
 	}
 	return d.sequence(t)
 }
@@ -310,48 +347,46 @@ func (l *loader) ror(r ref) id {
 // settleEnds gives all items their origins.
 func (l *loader) settleEnds() {
 	a := &l.d.items
-	count := 0
-	at := make([]int, 0, 2*len(a.ends)+1) // where the ids of each sparse begin in ids
-	ids := make([]id, 0, len(l.m.blocks))
+	ids := make([]id, 0, len(l.m.blocks)/2)
+	cuts := make([]int, 0, 2*len(a.ends)) // where in ids those of each chunk end
+	var rors [chunkLen]id
 	for c := range a.ends {
 		e := &a.ends[c]
-		at = append(at, len(ids))
-		for i := range ref(chunkLen) {
-			r := ref(c)<<chunkBits + i
-			if r == 0 || int(r) > len(l.m.blocks) {
+		n := 0
+		for i := range a.chunks[c] {
+			r := ref(c<<chunkBits + i)
+			if r == 0 || r >= ref(a.used) {
 				continue
 			}
-			it := a.at(r)
+			it := &a.chunks[c][i]
 			if o := l.origin(r); o.client == noClient {
 				it.tag |= flagNoOrigin
-			} else if a.at(it.left).last() != o || it.left == 0 {
+			} else if it.left == 0 || a.at(it.left).last() != o {
 				e.origins.has |= 1 << i
 				ids = append(ids, o)
 			}
-		}
-		at = append(at, len(ids))
-		for i := range ref(chunkLen) {
-			r := ref(c)<<chunkBits + i
-			if r == 0 || int(r) > len(l.m.blocks) {
-				continue
-			}
-			it := a.at(r)
 			if o := l.ror(r); o.client == noClient {
 				it.tag |= flagNoRor
-			} else if a.at(it.right).first() != o || it.right == 0 {
+			} else if it.right == 0 || a.at(it.right).first() != o {
 				e.rors.has |= 1 << i
-				ids = append(ids, o)
+				rors[n] = o
+				n++
 			}
 		}
-		count++
+		cuts = append(cuts, len(ids))
+		ids = append(ids, rors[:n]...)
+		cuts = append(cuts, len(ids))
 	}
-	at = append(at, len(ids))
-	exact := make([]id, len(ids))
-	copy(exact, ids)
+	ids = slices.Clone(ids) // as long as it is
+	from := 0
+	take := func(to int) []id {
+		part := ids[from:to:to]
+		from = to
+		return part
+	}
 	for c := range a.ends {
-		e := &a.ends[c]
-		e.origins.ids = exact[at[2*c]:at[2*c+1]:at[2*c+1]]
-		e.rors.ids = exact[at[2*c+1]:at[2*c+2]:at[2*c+2]]
+		a.ends[c].origins.ids = take(cuts[2*c])
+		a.ends[c].rors.ids = take(cuts[2*c+1])
 	}
 }
 

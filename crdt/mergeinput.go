@@ -58,7 +58,7 @@ func (in *mergeInput) add(m *message, clients []int32) []int32 {
 	for _, c := range m.clients {
 		clients = append(clients, in.client(uint64(c)))
 	}
-	first, extra := int32(len(in.blocks)), uint32(len(in.extra))
+	first, extra, pairs := int32(len(in.blocks)), uint32(len(in.extra)), uint32(len(in.pairs))
 	in.blocks = append(in.blocks, m.blocks...)
 	for i := range in.blocks[first:] {
 		b := &in.blocks[int(first)+i]
@@ -68,7 +68,10 @@ func (in *mergeInput) add(m *message, clients []int32) []int32 {
 		if b.flags&hasRor != 0 {
 			b.ror.client = clients[b.ror.client]
 		}
-		if b.flags&inExtra != 0 {
+		switch {
+		case b.kind == kindFormat || b.kind == kindDoc:
+			b.body.start += pairs
+		case b.flags&inExtra != 0:
 			b.body.start, b.body.end = b.body.start+extra, b.body.end+extra
 		}
 	}
@@ -78,6 +81,13 @@ func (in *mergeInput) add(m *message, clients []int32) []int32 {
 	in.deletes = slices.Grow(in.deletes, len(m.deletes))
 	for _, r := range m.deletes {
 		in.deletes = append(in.deletes, deletion{clients[r.client], r.clock, r.length})
+	}
+	in.pairs = append(in.pairs, m.pairs...)
+	for i := range in.blocks[first:] {
+		if b := &in.blocks[int(first)+i]; b.kind == kindDoc {
+			p := &in.pairs[b.body.start]
+			p.body.start, p.body.end = p.body.start+extra, p.body.end+extra
+		}
 	}
 	in.extra = append(in.extra, m.extra...)
 	return clients

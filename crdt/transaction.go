@@ -357,6 +357,10 @@ func (d *Doc) mergeWritten(c *client) {
 // mergeDown tries to merge each struct from p down to the one at clock low with its left neighbours.
 func (d *Doc) mergeDown(c *client, p pos, low uint32) {
 	for p.hasPrev() && p.clock() >= low {
+		if q := p.prev(); !d.sideBySide(q.ref(), p.ref()) {
+			p = q
+			continue
+		}
 		if n := d.mergeLeft(c, p); n > 0 {
 			clock := d.items.at(d.survivor).clock
 			p = c.index.find(clock)
@@ -366,6 +370,13 @@ func (d *Doc) mergeDown(c *client, p pos, low uint32) {
 		}
 		p = p.prev()
 	}
+}
+
+// sideBySide tells whether two structs that follow each other by clock may be
+// one: it looks only at what is quickly seen.
+func (d *Doc) sideBySide(left, right ref) bool {
+	l, r := d.items.at(left), d.items.at(right)
+	return (l.tag^r.tag)&(kindMask|flagDeleted) == 0 && (l.right == right || l.isGC())
 }
 
 // mergeListed tries to merge the structs that were split or uncovered.

@@ -9,8 +9,12 @@ import (
 // UTF16Len returns the length of the UTF-8 bytes b in UTF-16 code units, the
 // unit of every Yjs length, and whether all of b is ASCII.
 func UTF16Len(b []byte) (units int, ascii bool) {
-	for i, c := range b {
-		if c >= utf8.RuneSelf {
+	i := 0
+	for i+8 <= len(b) && binary.LittleEndian.Uint64(b[i:])&0x8080808080808080 == 0 {
+		i += 8
+	}
+	for ; i < len(b); i++ {
+		if b[i] >= utf8.RuneSelf {
 			return i + utf16LenSlow(b[i:]), false
 		}
 	}
