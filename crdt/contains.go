@@ -7,10 +7,11 @@ import (
 
 // Contains tells whether update brings the document nothing: all that it
 // writes is known and all that it deletes is deleted. What is pending does not
-// count as known. Errors match ErrInvalid or ErrLimit.
+// count as known. It checks update as Apply does, within the same limits, and
+// keeps no reference to it. Errors match ErrInvalid or ErrLimit.
 func (d *Doc) Contains(update []byte, v Version) (bool, error) {
 	var m message
-	if err := m.decode(update, v, d.opts.Limits.forState()); err != nil {
+	if err := m.decode(update, v, d.opts.Limits); err != nil {
 		return false, err
 	}
 	known := func(client ClientID, from, to uint32) bool {
@@ -32,31 +33,27 @@ func (d *Doc) Contains(update []byte, v Version) (bool, error) {
 }
 
 // Contains tells whether update brings nothing to a document in the state of
-// the snapshot (yjs/src/utils/Snapshot.js, snapshotContainsUpdate). Errors
-// match ErrInvalid or ErrLimit.
+// the snapshot (yjs/src/utils/Snapshot.js, snapshotContainsUpdate). It works
+// within memory in proportion to the length of update. Errors match ErrInvalid
+// or ErrLimit.
 func (s Snapshot) Contains(update []byte, v Version) (bool, error) {
 	var m message
-	if err := m.decode(update, v, Limits{}.withDefaults().forState()); err != nil {
+	if err := m.decode(update, v, limitsOf(update)); err != nil {
 		return false, err
 	}
 	known := func(client ClientID, _, to uint32) bool { return uint64(to) <= s.StateVector.Next(client) }
-	var deleted cover
-	for _, r := range s.Deleted {
-		deleted = append(deleted, Range{r.Client, r.Clock, r.Len})
-	}
-	return m.within(known, deleted.has), nil
+	return m.within(known, cover(s.Deleted).has), nil
 }
 
 // UpdateContains tells whether update brings nothing that state, an update of
-// the same version, does not bring too. It works on bytes alone. Errors match
-// ErrInvalid or ErrLimit.
+// the same version, does not bring too. It works on bytes alone, within
+// memory in proportion to their length. Errors match ErrInvalid or ErrLimit.
 func UpdateContains(state, update []byte, v Version) (bool, error) {
 	var have, m message
-	lim := Limits{}.withDefaults().forState()
-	if err := have.decode(state, v, lim); err != nil {
+	if err := have.decode(state, v, limitsOf(state)); err != nil {
 		return false, err
 	}
-	if err := m.decode(update, v, lim); err != nil {
+	if err := m.decode(update, v, limitsOf(update)); err != nil {
 		return false, err
 	}
 	var written, deleted cover

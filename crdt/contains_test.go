@@ -1,7 +1,9 @@
 package crdt_test
 
 import (
+	"errors"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"weft/crdt"
@@ -112,5 +114,40 @@ func TestContainsDeletion(t *testing.T) {
 	}
 	if !contains(t, b, cuts[0]) || contains(t, b, cuts[1]) || contains(t, b, both) {
 		t.Error("Contains mistakes one deletion for another")
+	}
+}
+
+// TestContainsHostile asks about updates that unfold: refusing one costs little
+// memory, and a document refuses what it would not apply.
+func TestContainsHostile(t *testing.T) {
+	d := load(t, crdt.Options{}, base(t))
+	state := d.AppendDiff(nil, nil, crdt.V2)
+	for name, update := range map[string][]byte{
+		"collected": collectedRun(100_000_000),
+		"deleted":   append(deletedRun(400_000), 0),
+	} {
+		for way, ask := range map[string]func() (bool, error){
+			"document": func() (bool, error) { return d.Contains(update, crdt.V2) },
+			"snapshot": func() (bool, error) { return d.Snapshot().Contains(update, crdt.V2) },
+			"update":   func() (bool, error) { return crdt.UpdateContains(state, update, crdt.V2) },
+			"state":    func() (bool, error) { return crdt.UpdateContains(update, state, crdt.V2) },
+		} {
+			t.Run(name+"/"+way, func(t *testing.T) {
+				var m0, m1 runtime.MemStats
+				runtime.ReadMemStats(&m0)
+				known, err := ask()
+				runtime.ReadMemStats(&m1)
+				if known || !errors.Is(err, crdt.ErrInvalid) && !errors.Is(err, crdt.ErrLimit) {
+					t.Errorf("Contains = %v, %v, want an error", known, err)
+				}
+				if got, most := m1.TotalAlloc-m0.TotalAlloc, uint64(8*len(update)+16<<20); got > most {
+					t.Errorf("allocated %d bytes, want at most %d", got, most)
+				}
+			})
+		}
+	}
+	small := crdt.New(crdt.Options{Limits: crdt.Limits{Structs: 10}})
+	if _, err := small.Contains(state, crdt.V2); !errors.Is(err, crdt.ErrLimit) {
+		t.Errorf("Contains(state) beyond the limits of the document = %v, want ErrLimit", err)
 	}
 }

@@ -116,7 +116,8 @@ type Doc struct {
 	entries map[uint64]int32 // type<<32|key -> list
 	lists   []list
 	pending pending
-	redone  redone // what an UndoManager restored, nil for nothing
+	redone  redone      // what an UndoManager restored, nil for nothing
+	opened  map[id]bool // subdocuments that observers were told to load
 
 	// Onlookers.
 	watch   *watch // nil: nobody observes
@@ -155,6 +156,7 @@ func (d *Doc) reset() {
 	d.types, d.lists = nil, nil
 	d.roots, d.entries = map[int32]int32{}, map[uint64]int32{}
 	d.pending = pending{}
+	d.opened = nil
 	d.hot = siblings{}
 	for name, kind := range d.opts.Types {
 		d.types[d.root(d.names.intern([]byte(name)))].kind = kind

@@ -65,6 +65,13 @@ func (e *Event) Kind() Kind { return e.doc().types[e.change.typ].kind }
 // SharedArray, SharedMap, SharedXML or SharedHook.
 func (e *Event) Shared() any { return e.doc().handle(e.change.typ) }
 
+// ListChanged tells whether children, elements or text came or went, not only
+// keys or attributes.
+func (e *Event) ListChanged() bool {
+	e.doc()
+	return e.change.sequence
+}
+
 // Path returns the way from the root type to the one that changed: the name of
 // the root, then a key (string) or an index (int) for each level.
 func (e *Event) Path() []any {

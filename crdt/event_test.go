@@ -27,7 +27,14 @@ func checkEvents(t *testing.T, s *crdttest.EventSession) {
 	d := crdt.New(crdt.Options{ClientID: 1, Types: roots})
 	var updates, updatesV2 [][]byte
 	var events, subdocs []any
+	var deep map[string][]any
 	d.Observe(crdt.Observer{
+		Types: func(events []*crdt.Event) {
+			for _, e := range events {
+				root := e.Path()[0].(string)
+				deep[root] = append(deep[root], e.Path())
+			}
+		},
 		Type:     func(e *crdt.Event) { events = append(events, markedEvent(e)) },
 		Update:   func(c crdt.Change) { updates = append(updates, c.Update) },
 		UpdateV2: func(c crdt.Change) { updatesV2 = append(updatesV2, c.Update) },
@@ -36,7 +43,7 @@ func checkEvents(t *testing.T, s *crdttest.EventSession) {
 		},
 	})
 	for i, step := range s.Steps {
-		updates, updatesV2, events, subdocs = nil, nil, []any{}, []any{}
+		updates, updatesV2, events, subdocs, deep = nil, nil, []any{}, []any{}, map[string][]any{}
 		if _, err := d.ApplyFrom("network", step.Update, crdt.V1); err != nil {
 			t.Fatalf("Apply(update %d) = %v", i, err)
 		}
@@ -45,6 +52,9 @@ func checkEvents(t *testing.T, s *crdttest.EventSession) {
 		}
 		if diff := crdttest.DiffJSON(mustJSON(t, step.Events), mustJSON(t, events)); diff != "" {
 			t.Fatalf("events of update %d: %s", i, diff)
+		}
+		if diff := crdttest.DiffJSON(step.Deep, mustJSON(t, deep)); diff != "" {
+			t.Fatalf("deep events of update %d: %s", i, diff)
 		}
 		if diff := crdttest.DiffJSON(mustJSON(t, step.Subdocs), mustJSON(t, subdocs)); diff != "" {
 			t.Fatalf("subdocs of update %d: %s", i, diff)

@@ -1,6 +1,9 @@
 package crdt
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // An Observer is told what transactions change. Its functions run on the
 // goroutine that changes the document, before the call that does so returns;
@@ -15,6 +18,10 @@ type Observer struct {
 	// existed before it, in the order of their first change. Roots that nobody
 	// declared in Options.Types have no events.
 	Type func(*Event)
+	// Types is called once for each transaction that Type is called for, after
+	// it, with all its events, those of outer types first: what yjs' observeDeep
+	// gives. [Event.Path] tells what lies in what.
+	Types func([]*Event)
 	// Update and UpdateV2 are called after each transaction that changed
 	// something, with the update that tells others, in V1 and in V2.
 	Update   func(Change)
@@ -229,19 +236,31 @@ func (d *Doc) changedTypes(ch *changes) []typeChange {
 }
 
 func (d *Doc) emitTypes(w *watch, s *step, changed []typeChange) {
-	if !slices.ContainsFunc(w.observers, func(o *Observer) bool { return o.Type != nil }) {
+	if !slices.ContainsFunc(w.observers, func(o *Observer) bool { return o.Type != nil || o.Types != nil }) {
 		return
 	}
+	var events []*Event
 	for _, c := range changed {
-		if d.types[c.typ].kind == Untyped {
-			continue
+		if d.types[c.typ].kind != Untyped {
+			events = append(events, &Event{Local: s.local, Origin: s.origin, d: d, w: w, ch: s.ch, change: c})
 		}
-		e := &Event{Local: s.local, Origin: s.origin, d: d, w: w, ch: s.ch, change: c}
+	}
+	for _, e := range events {
 		for _, o := range w.observers {
 			if o.Type != nil {
 				o.Type(e)
 			}
 		}
+	}
+	slices.SortStableFunc(events, func(a, b *Event) int {
+		return cmp.Compare(d.types[a.change.typ].depth, d.types[b.change.typ].depth)
+	})
+	for _, o := range w.observers {
+		if o.Types != nil && len(events) > 0 {
+			o.Types(slices.Clone(events))
+		}
+	}
+	for _, e := range events {
 		e.d = nil
 	}
 }

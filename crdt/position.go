@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"encoding/json"
 	"fmt"
 	"unicode/utf8"
 
@@ -59,13 +60,26 @@ func (d *Doc) positionAt(i id, assoc int) RelativePosition {
 // Resolve returns the type and the index at which a position is today. Where
 // the unit was deleted, that is where it stood; where an undo of this document
 // brought it back, it follows. false means that the document does not know the
-// unit or type, or has collected it.
+// unit or type, or has collected it. It visits the items before the position.
 func (d *Doc) Resolve(p RelativePosition) (in TypeID, index int, ok bool) {
+	return d.resolvePosition(p, true)
+}
+
+// ResolveShared is Resolve without following what an undo brought back, which
+// only the document knows that undid: every replica gives the same answer.
+func (d *Doc) ResolveShared(p RelativePosition) (in TypeID, index int, ok bool) {
+	return d.resolvePosition(p, false)
+}
+
+func (d *Doc) resolvePosition(p RelativePosition, follow bool) (in TypeID, index int, ok bool) {
 	if p.hasUnit {
-		return d.resolveUnit(p)
+		return d.resolveUnit(p, follow)
 	}
 	t := d.typeAt(p.in)
-	if p.in.nested {
+	if p.in.nested && !follow && t < 0 {
+		return TypeID{}, 0, false
+	}
+	if p.in.nested && follow {
 		i, known := d.lookupID(p.in.holder)
 		if !known {
 			return TypeID{}, 0, false
@@ -86,12 +100,16 @@ func (d *Doc) Resolve(p RelativePosition) (in TypeID, index int, ok bool) {
 	return d.typeID(t), index, true
 }
 
-func (d *Doc) resolveUnit(p RelativePosition) (in TypeID, index int, ok bool) {
+func (d *Doc) resolveUnit(p RelativePosition, follow bool) (in TypeID, index int, ok bool) {
 	i, known := d.lookupID(p.at)
 	if !known {
 		return TypeID{}, 0, false
 	}
-	r, offset := d.followRedone(i)
+	r := d.find(i)
+	offset := i.clock - d.items.at(r).clock
+	if follow {
+		r, offset = d.followRedone(i)
+	}
 	it := d.items.at(r)
 	if it.isGC() {
 		return TypeID{}, 0, false
@@ -137,6 +155,74 @@ func (p RelativePosition) Append(dst []byte) []byte {
 	}
 	return lib0.AppendInt(dst, uint64(max(p.assoc, -p.assoc)), p.assoc < 0)
 }
+
+// jsonPosition is a position as yjs' relativePositionToJSON writes it; of the
+// first three the unit counts, then the name.
+type jsonPosition struct {
+	Type  *jsonID `json:"type,omitempty"`
+	Root  *string `json:"tname,omitempty"`
+	Unit  *jsonID `json:"item,omitempty"`
+	Assoc int64   `json:"assoc"`
+}
+
+type jsonID struct {
+	Client uint64 `json:"client"`
+	Clock  uint64 `json:"clock"`
+}
+
+// MarshalJSON writes the position as yjs' relativePositionToJSON does, which is
+// how cursors travel in awareness states.
+func (p RelativePosition) MarshalJSON() ([]byte, error) {
+	j := jsonPosition{Assoc: p.assoc}
+	switch {
+	case p.hasUnit:
+		j.Unit = &jsonID{uint64(p.at.client), uint64(p.at.clock)}
+	case p.in.nested:
+		j.Type = &jsonID{uint64(p.in.holder.client), uint64(p.in.holder.clock)}
+	default:
+		j.Root = &p.in.root
+	}
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON reads what yjs' relativePositionToJSON wrote. Errors match ErrInvalid.
+func (p *RelativePosition) UnmarshalJSON(b []byte) error {
+	var j jsonPosition
+	if err := json.Unmarshal(b, &j); err != nil {
+		return invalidf("relative position: %w", err)
+	}
+	if j.Assoc > maxAssoc || j.Assoc < -maxAssoc {
+		return invalidf("assoc %d", j.Assoc)
+	}
+	q := RelativePosition{assoc: j.Assoc}
+	to := func(id *jsonID) (rawID, error) {
+		if id.Client > maxClientID {
+			return rawID{}, invalidf("client %d", id.Client)
+		}
+		return rawID{ClientID(id.Client), uint32(id.Clock)}, checkID(id.Clock)
+	}
+	var err error
+	switch {
+	case j.Unit != nil:
+		q.hasUnit = true
+		q.at, err = to(j.Unit)
+	case j.Root != nil:
+		q.in.root = *j.Root
+	case j.Type != nil:
+		q.in.nested = true
+		q.in.holder, err = to(j.Type)
+	default:
+		return invalidf("relative position without a place")
+	}
+	if err != nil {
+		return err
+	}
+	*p = q
+	return nil
+}
+
+// maxClientID is the largest id that JavaScript can hold.
+const maxClientID = 1<<53 - 1
 
 // maxAssoc bounds assoc, of which only the sign has a meaning.
 const maxAssoc = 1 << 31

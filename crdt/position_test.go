@@ -1,6 +1,8 @@
 package crdt_test
 
 import (
+	"encoding/json"
+	"errors"
 	"testing"
 
 	"weft/crdt"
@@ -93,4 +95,65 @@ func FuzzDecodeRelativePosition(f *testing.F) {
 			t.Errorf("Resolve(%v) = %d, want an index of a text of 4", p, index)
 		}
 	})
+}
+
+// TestPositionJSON reads and writes the form in which cursors travel.
+func TestPositionJSON(t *testing.T) {
+	for _, c := range []struct {
+		name, json string
+		same       bool // written as it was read
+	}{
+		{"unit", `{"item":{"client":5,"clock":3},"assoc":-1}`, true},
+		{"root", `{"tname":"t","assoc":0}`, true},
+		{"type", `{"type":{"client":9007199254740991,"clock":0},"assoc":0}`, true},
+		{"yjs", `{"tname":"t","item":{"client":5,"clock":3},"assoc":0}`, false},
+		{"no assoc", `{"type":null,"tname":"t","item":null}`, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var p crdt.RelativePosition
+			if err := json.Unmarshal([]byte(c.json), &p); err != nil {
+				t.Fatal(err)
+			}
+			if b, err := json.Marshal(p); err != nil || (string(b) == c.json) != c.same {
+				t.Errorf("%s comes back as %s, %v", c.json, b, err)
+			}
+			if again, err := crdt.DecodeRelativePosition(p.Append(nil)); err != nil || again != p {
+				t.Errorf("DecodeRelativePosition = %v, %v, want %v", again, err, p)
+			}
+		})
+	}
+	for _, bad := range []string{`{}`, `{"assoc":0}`, `{"item":{"client":-1,"clock":0}}`, `{"item":{"client":1,"clock":4294967296}}`, `{"type":{"client":9007199254740992,"clock":0}}`, `{"tname":"t","assoc":1e10}`, `{"tname":"t","assoc":9999999999}`} {
+		var p crdt.RelativePosition
+		if err := json.Unmarshal([]byte(bad), &p); !errors.Is(err, crdt.ErrInvalid) {
+			t.Errorf("Unmarshal(%s) = %v, want ErrInvalid", bad, err)
+		}
+	}
+}
+
+// TestPositionAfterUndo: only who undid knows where a unit lives on.
+func TestPositionAfterUndo(t *testing.T) {
+	d := crdt.New(crdt.Options{ClientID: 1})
+	u := crdt.NewUndoManager(d, crdt.UndoOptions{CaptureTimeout: -1})
+	for _, edit := range []func(crdt.SharedText) error{
+		func(x crdt.SharedText) error { return x.Insert(0, "abcd") },
+		func(x crdt.SharedText) error { return x.Delete(1, 2) },
+	} {
+		if _, err := d.Edit(func(tx *crdt.Tx) error { return edit(tx.Text("t")) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deleted, err := crdt.DecodeRelativePosition([]byte{0, 1, 2, 0}) // before c
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := u.Undo(); !ok {
+		t.Fatal("Undo = false")
+	}
+	if _, index, ok := d.Resolve(deleted); index != 2 || !ok {
+		t.Errorf("Resolve = %d, %v, want 2, before the c that came back", index, ok)
+	}
+	// The deleted c stands behind its copy.
+	if _, index, ok := d.ResolveShared(deleted); index != 3 || !ok {
+		t.Errorf("ResolveShared = %d, %v, want 3, the place of the deleted c", index, ok)
+	}
 }

@@ -111,11 +111,15 @@ func (d *Doc) JSON(root string) ([]byte, error) {
 	return x.out, x.err
 }
 
-// XML returns a root fragment as markup, as yjs' toString writes it: attribute
+// XML returns a root fragment or element as markup, as yjs' toString writes it: attribute
 // values and text are not escaped. Types nested deeper than 2,000 levels are left out.
 func (d *Doc) XML(root string) string {
 	x := exporter{d: d}
-	x.markup(d.rootType(root), 0)
+	if t := d.rootType(root); t >= 0 && d.types[t].kind == XMLElement {
+		x.element(t, 0)
+	} else {
+		x.markup(t, 0)
+	}
 	return string(x.out)
 }
 
@@ -179,7 +183,7 @@ func (x *exporter) mapping(t int32, depth int) {
 		}
 		first = false
 		x.out = append(appendJSString(x.out, []byte(p.key)), ':')
-		x.element1(it, v, depth)
+		x.unit(it, v, depth)
 	}
 	x.out = append(x.out, '}')
 }
@@ -197,14 +201,14 @@ func (x *exporter) array(t int32, depth int) {
 				x.out = append(x.out, ',')
 			}
 			first = false
-			x.element1(it, v, depth)
+			x.unit(it, v, depth)
 		}
 	}
 	x.out = append(x.out, ']')
 }
 
-// element1 writes one element of an item: a nested type or a value.
-func (x *exporter) element1(it *item, v value, depth int) {
+// unit writes one element of an item: a nested type or a value.
+func (x *exporter) unit(it *item, v value, depth int) {
 	if it.kind() == kindType {
 		x.typ(int32(it.body), depth+1)
 		return
@@ -275,7 +279,7 @@ func (x *exporter) delta(t int32) {
 			x.out = appendJSString(x.out, o.text)
 		} else {
 			it := x.d.items.at(o.embed)
-			x.element1(it, x.d.elementAt(it, 0), 0)
+			x.unit(it, x.d.elementAt(it, 0), 0)
 		}
 		if len(o.attrs) > 0 {
 			x.out = append(x.out, `,"attributes":`...)
@@ -336,7 +340,7 @@ func (x *exporter) element(t int32, depth int) {
 	}
 	switch x.d.types[t].kind {
 	case XMLElement:
-		name := strings.ToLower(x.d.names.text[x.d.types[t].name])
+		name := strings.ToLower(shared{x.d, t}.nodeName())
 		x.out = append(append(x.out, '<'), name...)
 		x.markupAttributes(t, depth)
 		x.out = append(x.out, '>')
@@ -423,8 +427,8 @@ func (v value) properties() []entry {
 
 // jsString returns what JavaScript's String() makes of a value.
 func (v value) jsString() string {
-	any := v.appendAny(nil)
-	d := lib0.NewDecoder(any)
+	b := v.appendAny(nil)
+	d := lib0.NewDecoder(b)
 	switch d.Byte() {
 	case lib0.AnyUndefined:
 		return "undefined"
@@ -443,7 +447,7 @@ func (v value) jsString() string {
 		}
 		return strings.Join(parts, ",")
 	}
-	n := value{formAny, any}
+	n := value{formAny, b}
 	switch f := n.float(); {
 	case math.IsNaN(f):
 		return "NaN"

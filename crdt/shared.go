@@ -179,12 +179,15 @@ func (m SharedMap) JSON() ([]byte, error) { return m.s.json() }
 // ID returns the name under which every replica knows the fragment or element.
 func (x SharedXML) ID() TypeID { return x.s.d.typeID(x.s.t) }
 
-// Name returns the node name of an element, and "" for a fragment.
+// Name returns the node name of an element, UNDEFINED for a root element as in
+// yjs, and "" for a fragment.
 func (x SharedXML) Name() string { return x.s.nodeName() }
 
 func (s shared) nodeName() string {
 	if ty := &s.d.types[s.t]; ty.item != 0 && ty.name >= 0 {
 		return s.d.names.text[ty.name]
+	} else if ty.kind == XMLElement {
+		return "UNDEFINED"
 	}
 	return ""
 }

@@ -99,9 +99,87 @@ func (m SharedMap) SetDoc(key string, doc Subdoc) error {
 // Replacing one by another with the same GUID is both.
 type SubdocsEvent struct {
 	Added, Removed []Subdoc
-	// Loaded are those of Added that ask to be loaded at once: marked
-	// AutoLoad, or inserted by this document.
+	// Loaded are those that shall be loaded: of Added, those marked AutoLoad
+	// or inserted by this document; later, those that LoadSubdoc asks for.
 	Loaded []Subdoc
+}
+
+// LoadSubdoc asks for subdocuments of a GUID to be loaded: observers are told
+// of those in SubdocsEvent.Loaded of which they have not been told before. false
+// means that the document has none of that GUID. It visits every struct, and
+// must not be called from inside Edit, View or an observer.
+func (d *Doc) LoadSubdoc(guid string) bool {
+	found := d.subdocItems(guid)
+	var e SubdocsEvent
+	for _, r := range found {
+		it := d.items.at(r)
+		if doc := d.subdocOf(it); !d.opened[it.first()] && !doc.AutoLoad {
+			d.noteLoaded(it)
+			e.Loaded = append(e.Loaded, doc)
+		}
+	}
+	if len(e.Loaded) > 0 {
+		d.emitSubdocs(e)
+	}
+	return len(found) > 0
+}
+
+// UnloadSubdoc says that nobody works on the subdocuments of a GUID any more:
+// observers are told that they were removed and added anew, not to be loaded, as
+// yjs does when a subdocument is destroyed. They stay in the document. false
+// means that it has none of that GUID. LoadSubdoc has the rest.
+func (d *Doc) UnloadSubdoc(guid string) bool {
+	found := d.subdocItems(guid)
+	var e SubdocsEvent
+	for _, r := range found {
+		it := d.items.at(r)
+		delete(d.opened, it.first())
+		doc := d.subdocOf(it)
+		e.Added, e.Removed = append(e.Added, doc), append(e.Removed, doc)
+	}
+	if len(found) > 0 {
+		d.emitSubdocs(e)
+	}
+	return len(found) > 0
+}
+
+// subdocItems returns the items of a GUID that are not deleted.
+func (d *Doc) subdocItems(guid string) []ref {
+	d.mustBeEditable()
+	if d.editing {
+		panic("crdt: subdocument loaded or unloaded inside Edit")
+	}
+	var out []ref
+	for c := range d.clients {
+		for p := d.clients[c].index.start(); p.ok(); p = p.next() {
+			if it := d.items.at(p.ref()); it.kind() == kindDoc && !it.deleted() && d.subdocOf(it).GUID == guid {
+				out = append(out, p.ref())
+			}
+		}
+	}
+	return out
+}
+
+func (d *Doc) noteLoaded(it *item) {
+	if d.opened == nil {
+		d.opened = map[id]bool{}
+	}
+	d.opened[it.first()] = true
+}
+
+// emitSubdocs tells observers outside of a transaction.
+func (d *Doc) emitSubdocs(e SubdocsEvent) {
+	if d.watch == nil {
+		return
+	}
+	d.frozen = true
+	for _, o := range d.watch.observers {
+		if o.Subdocs != nil {
+			o.Subdocs(e)
+		}
+	}
+	d.frozen = false
+	d.unwatch()
 }
 
 // subdocsOf returns what one transaction did to subdocuments, before its
@@ -122,6 +200,7 @@ func (d *Doc) subdocsOf(s *step) SubdocsEvent {
 				doc := d.subdocOf(it)
 				e.Added = append(e.Added, doc)
 				if _, undo := s.origin.(*UndoManager); doc.AutoLoad || s.local && !undo {
+					d.noteLoaded(it)
 					e.Loaded = append(e.Loaded, doc)
 				}
 			}
@@ -130,6 +209,7 @@ func (d *Doc) subdocsOf(s *step) SubdocsEvent {
 	for _, r := range s.ch.deletes {
 		for p := d.clients[r.client].index.find(r.clock); p.ok() && p.clock() < r.clock+r.length; p = p.next() {
 			if it := d.items.at(p.ref()); it.kind() == kindDoc && d.older(s.ch, it) {
+				delete(d.opened, it.first())
 				e.Removed = append(e.Removed, d.subdocOf(it))
 			}
 		}

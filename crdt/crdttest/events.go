@@ -22,6 +22,7 @@ type EventSession struct {
 type EventStep struct {
 	Update    []byte            `json:"update"`
 	Events    []json.RawMessage `json:"events"`  // {path, delta, keys: {key: {action, old}}}, path from the root's name
+	Deep      json.RawMessage   `json:"deep"`    // {root: paths}, as observeDeep of each root got them
 	Updates   [][]byte          `json:"updates"` // each update event, in V1
 	UpdatesV2 [][]byte          `json:"updatesV2"`
 	Subdocs   []json.RawMessage `json:"subdocs"` // {added, removed, loaded}, sorted guids

@@ -54,6 +54,10 @@ const play = seed => {
       t.observe(e => step.events.push(describe(doc, e)))
     }
   })
+  // Events of what lies in a root come together, those of outer types first.
+  doc.share.forEach((t, name) => t.observeDeep(events => {
+    step.deep[name] = (step.deep[name] ?? []).concat(events.map(e => path(doc, e.target)))
+  }))
   doc.on('update', u => step.updates.push(base64(u)))
   doc.on('updateV2', u => step.updatesV2.push(base64(u)))
   const gone = new Set()
@@ -67,7 +71,7 @@ const play = seed => {
   })
   const steps = []
   for (const u of updates) {
-    step = { update: base64(u.v1), events: [], updates: [], updatesV2: [], subdocs: [] }
+    step = { update: base64(u.v1), events: [], deep: {}, updates: [], updatesV2: [], subdocs: [] }
     Y.applyUpdate(doc, u.v1, 'network')
     steps.push(step)
   }
