@@ -1,5 +1,5 @@
 # make test is all that CI runs. The steps are scripts in .ci and can be run by hand.
-.PHONY: help run test setup fmt lint unit planted web web-check e2e fuzz fuzz-long bench-crdt
+.PHONY: help run test setup fmt lint unit planted web web-check e2e fuzz fuzz-long oracle-long bench-crdt
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##/\1\t/p' Makefile | expand -t 14
@@ -39,6 +39,9 @@ fuzz:           ## every fuzz target for a few seconds
 
 fuzz-long:      ## every fuzz target, ten minutes in all per FUZZ_SECONDS=600
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} .ci/fuzz
+
+oracle-long:    ## the document engine beside real Yjs for 10,000 seeds: SEEDS=10000 SEED=100000000
+	.ci/oracle-long
 
 bench-crdt:     ## document engine beside real Yjs, in one run, with ratios
 	.ci/bench-crdt
