@@ -133,10 +133,12 @@ const keptUpdates = 1024
 
 // broadcast offers the group's frames, numbered from first, to its members.
 func (g *group) broadcast(r *room, first uint64) {
-	cost := len(g.frames) * parcelCost
+	size := 0
 	for _, f := range g.frames {
-		cost += len(f)
+		size += len(f)
 	}
+	g.prepared.broadcast(g.frames, size)
+	cost := size + len(g.frames)*parcelCost
 	for _, s := range g.members {
 		if s.lagging {
 			continue

@@ -14,7 +14,7 @@ type group struct {
 	members []*Session
 
 	frames          [][]byte // scratch of a broadcast
-	full            cached   // the whole document
+	prepared        prepared // answers to SyncStep1
 	saved, notSaved []byte   // what says only that
 	hello           cached   // the room's own SyncStep1
 	diff            struct { // what was made for the last session that caught up

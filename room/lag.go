@@ -61,10 +61,9 @@ func (r *room) drained(s *Session) {
 		return
 	}
 	s.draining, s.answering = false, false
-	if s.asked {
-		since := s.askedSince
-		s.asked, s.askedSince = false, nil
-		r.answer(s, since)
+	if vector := s.asked; vector != nil {
+		s.asked = nil
+		r.answer(s, vector)
 	}
 	if s.lagging {
 		r.catchUp(s)
@@ -103,6 +102,7 @@ func (r *room) catchUp(s *Session) {
 func (r *room) tendSessions() {
 	for _, g := range r.hub.groups {
 		g.diff.payload, g.diff.from = nil, nil // it serves those who drain together
+		g.prepared.tick()
 	}
 	for _, s := range r.sessions {
 		if s.draining {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"weft/crdt"
 	"weft/persistence"
@@ -11,14 +12,22 @@ import (
 )
 
 // load reads a room from the store. A room whose stored bytes are damaged or
-// cannot be decoded is Quarantined; other failures may pass and are Internal.
-func (g *Registry) load(sl *slot) (r *room, replayed int, failed *protocol.CloseError) {
+// cannot be decoded is Quarantined; other failures may pass and are Internal. took
+// is the time without the wait for its turn.
+func (g *Registry) load(sl *slot) (r *room, replayed int, took time.Duration, failed *protocol.CloseError) {
 	select {
 	case g.loading <- struct{}{}:
 		defer func() { <-g.loading }()
 	case <-g.ctx.Done():
-		return nil, 0, protocol.Draining.Closef("the server stops")
+		return nil, 0, 0, protocol.Draining.Closef("the server stops")
 	}
+	begun := time.Now()
+	r, replayed, failed = g.loadNow(sl)
+	return r, replayed, time.Since(begun), failed
+}
+
+// loadNow is load without the wait for its turn.
+func (g *Registry) loadNow(sl *slot) (r *room, replayed int, failed *protocol.CloseError) {
 	stored, err := g.o.Store.Load(g.ctx, sl.name)
 	_, damaged := errors.AsType[*persistence.DamageError](err)
 	switch {

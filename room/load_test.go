@@ -1,11 +1,14 @@
 package room
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"weft/crdt"
+	"weft/crdt/lib0"
 	"weft/persistence"
 	"weft/protocol"
 )
@@ -106,6 +109,91 @@ func BenchmarkBusyRoom(b *testing.B) {
 			b.ReportMetric(float64(b.N)/elapsed.Seconds(), "updates/s")
 			b.ReportMetric(float64(c.frames)/float64(n)/elapsed.Seconds(), "frames/s/peer")
 			b.ReportMetric(float64(c.bytes)/float64(n)/float64(b.N), "B/update/peer")
+			if err := store.Close(); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+}
+
+// BenchmarkJoinStorm joins 10,000 sessions at once, each of which asks with the
+// vector that it has, and ten of which type: to 1,000 cold rooms of 10 kB, and to
+// a cold one of 300 kB. It ends when all have their answer.
+func BenchmarkJoinStorm(b *testing.B) {
+	const clients = 10_000
+	for _, rooms := range []int{1, 1000} {
+		b.Run(fmt.Sprint("rooms=", rooms), func(b *testing.B) {
+			store := persistence.NewMemory(persistence.Options{})
+			author := crdt.New(crdt.Options{})
+			paragraph := string(bytes.Repeat([]byte("x"), 300))
+			for i := range 1000 / min(rooms, 30) {
+				if _, err := author.Edit(func(tx *crdt.Tx) error { return tx.Text("t").Insert(i%2, paragraph) }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			snap := persistence.Snapshot{
+				Pos: persistence.Position{Epoch: 1, Seq: 1}, State: author.AppendDiff(nil, nil, crdt.V2),
+				StateVector: author.AppendStateVector(nil),
+			}
+			for i := range rooms {
+				if err := store.Save(b.Context(), fmt.Sprint(i), snap); err != nil {
+					b.Fatal(err)
+				}
+			}
+			vector := author.AppendStateVector(nil)
+			for b.Loop() {
+				g := NewRegistry(Options{Store: store})
+				var wg, synced sync.WaitGroup
+				start := time.Now()
+				for i := range clients {
+					synced.Add(1)
+					wg.Go(func() {
+						var once sync.Once
+						var out *Outbox
+						out = NewOutbox(0, func() {
+							wg.Go(func() { // a writer
+								var scratch [][]byte
+								for scratch = out.Take(scratch[:0]); len(scratch) > 0; scratch = out.Take(scratch[:0]) {
+									for _, p := range scratch {
+										if p[0] == 0 && p[1] == 1 { // SyncStep2
+											once.Do(synced.Done)
+										}
+									}
+								}
+							})
+						})
+						s, err := g.Join(b.Context(), fmt.Sprint(i%rooms), Peer{Dialect: protocol.YWebsocket{}, Out: out})
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						question := []byte{0}
+						if i%2 == 0 {
+							question = vector
+						}
+						clock := byte(1)
+						_ = s.Handle(b.Context(), protocol.Message{Kind: protocol.SyncStep1, Data: question})
+						state := append(lib0.AppendUint([]byte{1}, uint64(i)), clock, 2, '{', '}')
+						_ = s.Handle(b.Context(), protocol.Message{Kind: protocol.Awareness, Data: state})
+						if i < 10 {
+							typist := crdt.New(crdt.Options{})
+							for range 100 {
+								u, err := typist.Edit(func(tx *crdt.Tx) error { return tx.Text("t").Insert(0, "y") })
+								if err != nil {
+									b.Error(err)
+								}
+								_ = s.Handle(b.Context(), protocol.Message{Kind: protocol.Update, Data: u})
+							}
+						}
+					})
+				}
+				synced.Wait()
+				b.ReportMetric(time.Since(start).Seconds(), "s-to-synced")
+				if err := g.Close(b.Context()); err != nil {
+					b.Error(err)
+				}
+				wg.Wait()
+			}
 			if err := store.Close(); err != nil {
 				b.Error(err)
 			}

@@ -36,6 +36,7 @@ type Options struct {
 	Savers      int           // rooms saved at the same time, default 2
 	Loaders     int           // rooms loaded at the same time, default 8
 
+	JoinWithin       time.Duration // a join of a cold room that would wait longer to be loaded is refused, default 10 s
 	MaxRooms         int           // open rooms; one more is refused with Overloaded, default 100,000
 	InboxBytes       int           // bytes of messages waiting in one room, each counted with 256 more; default 4 MiB
 	UncommittedBytes int           // bytes of updates of one room that the store has not confirmed, default 8 MiB
@@ -67,6 +68,7 @@ func (o Options) withDefaults() Options {
 	def(&o.SaveRetry, 5*time.Second)
 	def(&o.Savers, 2)
 	def(&o.Loaders, 8)
+	def(&o.JoinWithin, 10*time.Second)
 	def(&o.MaxRooms, 100_000)
 	def(&o.InboxBytes, 4<<20)
 	def(&o.UncommittedBytes, 8<<20)

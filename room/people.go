@@ -112,22 +112,22 @@ func (r *room) flushPresence() {
 	}
 }
 
-// sendEverybody offers a session the presence of all. If there is no room for
-// it, it is sent when the outbox has drained.
+// sendEverybody offers a session the presence of all, as it was when it was last
+// sent on or later: what changed since then is still to come for everybody. If
+// there is no room for it, it is sent when the outbox has drained.
 func (r *room) sendEverybody(s *Session) {
 	g, p := s.group, &r.people
-	version := p.table.Version()
-	if g.all.version != version || version == 0 {
-		g.all.version, g.all.frames = version, nil
+	if g.all.frames == nil || g.all.version < p.sent {
+		g.all.version, g.all.frames = p.table.Version(), nil
 		for _, u := range p.table.All() {
 			g.all.frames = append(g.all.frames, g.encode(protocol.Message{Kind: protocol.Awareness, Data: u}))
 		}
 	}
 	switch {
 	case len(g.all.frames) == 0:
-		s.seen = version
+		s.seen = g.all.version
 	case s.peer.Out.offerIfRoom(g.all.frames):
-		s.seen, s.sentAt = version, r.now
+		s.seen, s.sentAt = g.all.version, r.now
 	default:
 		s.seen, s.behind = 0, true
 		r.whenDrained(s)

@@ -26,11 +26,12 @@ type Registry struct {
 	wg      sync.WaitGroup
 
 	// Guarded by mu.
-	mu      sync.Mutex
-	slots   map[string]*slot
-	damaged map[string]*protocol.CloseError // rooms that are set aside
-	waking  int                             // cold rooms being opened to be saved
-	closing bool
+	mu        sync.Mutex
+	admission admission
+	slots     map[string]*slot
+	damaged   map[string]*protocol.CloseError // rooms that are set aside
+	waking    int                             // cold rooms being opened to be saved
+	closing   bool
 }
 
 // slot is a room in the registry, from the first join on.
@@ -68,7 +69,8 @@ func NewRegistry(o Options) *Registry {
 }
 
 // Join adds a peer to the room of that name, opening it if it is not open; many
-// concurrent joins load it once. The peer's outbox then holds what a joining
+// concurrent joins load it once. When cold rooms wait to be loaded for longer than
+// Options.JoinWithin, one more is refused with Overloaded (see Admit). The peer's outbox then holds what a joining
 // client must get first. Errors are *protocol.CloseError, or ctx's cause when ctx
 // ended before the room was loaded.
 func (g *Registry) Join(ctx context.Context, name string, p Peer) (*Session, error) {
@@ -197,9 +199,11 @@ func (g *Registry) slot(name string) (*slot, error) {
 	case sl != nil:
 		sl.refs++
 		return sl, nil
-	case len(g.slots) >= g.o.MaxRooms:
-		return nil, protocol.Overloaded.Closef("%d rooms are open", len(g.slots))
 	}
+	if err := g.admit(); err != nil {
+		return nil, err
+	}
+	g.admission.waiting++
 	sl := &slot{name: name, ready: make(chan struct{}), refs: 1}
 	g.slots[name] = sl
 	g.wg.Go(func() { g.open(sl) })
@@ -237,7 +241,10 @@ func (g *Registry) forget(sl *slot) {
 func (g *Registry) open(sl *slot) {
 	defer g.forget(sl)
 	start := time.Now()
-	r, replayed, err := g.load(sl)
+	r, replayed, loading, err := g.load(sl)
+	g.mu.Lock()
+	g.admission.loaded(loading)
+	g.mu.Unlock()
 	if err != nil {
 		sl.err = err
 		g.mu.Lock()

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"weft/crdt"
 	"weft/presence"
 	"weft/protocol"
 )
@@ -83,8 +82,7 @@ type state struct {
 	seen       uint64    // version of the presence table that it was sent
 	behind     bool      // its presence was withheld
 	answering  bool      // a SyncStep2 is on its way
-	asked      bool      // another SyncStep1 came meanwhile, with:
-	askedSince crdt.StateVector
+	asked      []byte    // the state vector of another SyncStep1 that came meanwhile; nil: none came
 
 	// What it sent and is not safe yet.
 	pending      []pendingUpdate

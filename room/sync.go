@@ -99,38 +99,39 @@ const emptyUpdate = "\x00\x00"
 // under way at a time; of further questions the last one is answered when the
 // outbox has drained.
 func (r *room) step1(s *Session, vector []byte) {
-	since, err := crdt.DecodeStateVector(vector)
-	if err != nil {
-		r.end(s, &protocol.CloseError{Reason: protocol.Malformed, Detail: "state vector", Cause: err})
+	if len(vector) > maxQuestion {
+		r.end(s, protocol.TooLarge.Closef("state vector of %d bytes, at most %d", len(vector), maxQuestion))
 		return
+	}
+	if s.group.prepared.find(vector) == nil { // what is prepared has been checked
+		if _, err := crdt.DecodeStateVector(vector); err != nil {
+			r.end(s, &protocol.CloseError{Reason: protocol.Malformed, Detail: "state vector", Cause: err})
+			return
+		}
 	}
 	r.countAnew(s)
 	if s.answering {
-		s.asked, s.askedSince = true, since
+		s.asked = vector
 		return
 	}
-	r.answer(s, since)
+	r.answer(s, vector)
 }
 
-// answer sends the SyncStep2 for a state vector. It holds all that the session
-// may have missed, so that it does not lag any more.
-func (r *room) answer(s *Session, since crdt.StateVector) {
-	g := s.group
-	var payload []byte
-	switch {
-	case len(since) > 0:
-		payload = g.encode(protocol.Message{Kind: protocol.SyncStep2, Data: r.doc.AppendDiff(nil, since, crdt.V1)})
-	case g.full.payload != nil && g.full.version == r.out.version:
-		payload = g.full.payload
-	default:
-		payload = g.encode(protocol.Message{Kind: protocol.SyncStep2, Data: r.doc.AppendDiff(nil, nil, crdt.V1)})
-		g.full = cached{r.out.version, payload}
-	}
+// maxQuestion bounds a state vector: 65,536 authors and a little.
+const maxQuestion = 1 << 20 // bytes
+
+// answer sends the SyncStep2 for a state vector. That is all that the session may
+// have missed, so that it does not lag any more.
+func (r *room) answer(s *Session, vector []byte) {
+	rest, payload := r.prepare(s.group, vector)
 	if s.peer.Acks {
 		r.ask(s)
 	}
 	s.answering = true
 	r.notLagging(s)
+	for _, frame := range rest {
+		s.peer.Out.offer(frame)
+	}
 	s.peer.Out.offer(payload)
 	s.sentAt = r.now
 	r.whenDrained(s)
