@@ -100,6 +100,9 @@ type Options struct {
 	Auth auth.Authorizer
 	// Restrictions take away what Auth gives. Nil: nothing.
 	Restrictions *auth.Restrictions
+	// AdminToken is what requests to Admin must show. Empty: nothing, and then the listener must be one that only this
+	// machine can reach.
+	AdminToken []byte
 	// AuthTime bounds how long a client may take to show a token that is good for some room, and how long Auth may take
 	// to look at it. Default 5 s.
 	AuthTime time.Duration
@@ -147,6 +150,8 @@ type Events struct {
 	Received func(bytes int)
 	// Sent is called after each Write to a socket with the messages and bytes (headers included) it carried.
 	Sent func(messages, bytes int)
+	// Administered is called when an operator has done something to clients.
+	Administered func(AdminAction)
 	// Panicked is called when a panic was recovered; where names the activity.
 	Panicked func(where string, value any, stack []byte)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -141,38 +140,6 @@ func TestHostGuard(t *testing.T) {
 			continue
 		}
 		wantRefused(t, resp, err, http.StatusForbidden, "host_refused")
-	}
-}
-
-// TestAdminHostGuard asks for the metrics under names: a scrape names an address or localhost, a rebound page its own host.
-func TestAdminHostGuard(t *testing.T) {
-	metrics := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	for _, c := range []struct {
-		guard      bool
-		host, path string
-		status     int
-	}{
-		{true, "127.0.0.1:9090", "/metrics", http.StatusOK},
-		{true, "192.0.2.1:9090", "/metrics", http.StatusOK},
-		{true, "[::1]:9090", "/metrics", http.StatusOK},
-		{true, "localhost:9090", "/metrics", http.StatusOK},
-		{true, "evil.example:9090", "/metrics", http.StatusForbidden},
-		{true, "evil.example:9090", "/other", http.StatusForbidden},
-		{true, "evil.example:9090", "/healthz", http.StatusOK}, // tells nothing, and is asked under any name
-		{false, "weft:9090", "/metrics", http.StatusOK},
-	} {
-		events := &recorder{}
-		s, err := gateway.New(gateway.Options{Rooms: &fakeRooms{}, GuardHost: c.guard, Events: events.events()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		req := httptest.NewRequest(http.MethodGet, c.path, nil)
-		req.Host = c.host
-		w := httptest.NewRecorder()
-		s.Admin(metrics).ServeHTTP(w, req)
-		if w.Code != c.status || (c.status == http.StatusForbidden) != (len(events.refused) == 1) {
-			t.Errorf("admin GET %s with Host %q, guard %v = %d with %d refusals, want %d", c.path, c.host, c.guard, w.Code, len(events.refused), c.status)
-		}
 	}
 }
 

@@ -56,26 +56,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.o.Demo.ServeHTTP(w, r)
 }
 
-// Admin returns the handler of the operator's listener: health, metrics at
-// /metrics and a backup at /admin/backup. Hosts are checked as on the
-// public one, so that no page that a browser visits can read the metrics of its machine.
-func (s *Server) Admin(metrics http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path := r.URL.EscapedPath()
-		switch {
-		case s.serveHealth(w, r, path):
-		case !s.origins.checkHost(r):
-			s.refuse(w, r, errHost)
-		case path == "/metrics":
-			metrics.ServeHTTP(w, r)
-		case path == "/admin/backup":
-			s.serveBackup(w, r)
-		default:
-			errNotFound.write(w)
-		}
-	})
-}
-
 // serveHealth answers the two health paths: /healthz while the process can answer at all, /readyz while it should get
 // new clients.
 func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request, path string) bool {

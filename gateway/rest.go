@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -66,6 +65,12 @@ func (s *Server) serveREST(w http.ResponseWriter, r *http.Request, rest string) 
 		w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
 		w.Header().Add("Vary", "Origin")
 	}
+	if page && r.Method == http.MethodOptions { // whether the page may show a token, which browsers ask first
+		w.Header().Set("Access-Control-Allow-Headers", "Authorization")
+		w.Header().Set("Access-Control-Max-Age", "600")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		s.refuse(w, r, errMethod)
@@ -89,13 +94,17 @@ func (s *Server) serveREST(w http.ResponseWriter, r *http.Request, rest string) 
 	}
 }
 
-// withRoom runs f with the status of a room that is open or stored.
+// withRoom runs f with the status of a room that is open or stored, for somebody who may read it.
 func (s *Server) withRoom(ctx context.Context, w http.ResponseWriter, r *http.Request, escaped string,
 	f func(ctx context.Context, w http.ResponseWriter, r *http.Request, st room.Status),
 ) {
 	name, bad := roomName(escaped)
 	if bad != nil {
 		s.refuse(w, r, bad)
+		return
+	}
+	if _, err := s.mayRead(ctx, r, name); err != nil {
+		s.refuseREST(w, r, err)
 		return
 	}
 	st, err := s.o.Rooms.Status(ctx, name)
@@ -112,30 +121,32 @@ const (
 	maxListed     = 1_000 // rooms; some 200 kB of JSON
 )
 
-// listRooms is GET /v1/rooms?limit=N&after=NAME. Without after it shows what a person wants to see, the open rooms
-// before the others. With after it goes through all rooms by name: a program starts with an empty after and goes on
-// with the last name of each answer while more is true.
+// listRooms is GET /v1/rooms?limit=N&after=NAME: the rooms that the asker may read. Without after it shows what a person
+// wants to see, the open rooms before the others. With after it goes through all rooms by name: a program starts with an
+// empty after and goes on with the next of each answer while more is true.
 func (s *Server) listRooms(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	limit := defaultListed
-	if text := query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxListed {
-			s.refuse(w, r, errLimit)
-			return
-		}
-		limit = n
+	limit, f := listLimit(query.Get("limit"))
+	if f != nil {
+		s.refuse(w, r, f)
+		return
+	}
+	readable, err := s.readable(ctx, r)
+	if err != nil {
+		s.refuseREST(w, r, err)
+		return
 	}
 	var answer struct {
 		Rooms []roomEntry `json:"rooms"`
-		More  bool        `json:"more,omitempty"` // there are others
+		More  bool        `json:"more,omitempty"` // there may be others
+		Next  string      `json:"next,omitempty"` // where to go on after, when there may be
 	}
 	var list []room.Status
-	var err error
 	if query.Has("after") {
-		list, answer.More, err = s.o.Rooms.ListAfter(ctx, query.Get("after"), limit)
+		list, answer.Next, err = s.listAfter(ctx, query.Get("after"), limit, readable)
+		answer.More = answer.Next != ""
 	} else {
-		list, answer.More, err = s.o.Rooms.List(ctx, limit)
+		list, answer.More, err = s.listBusy(ctx, limit, readable)
 	}
 	if err != nil {
 		s.refuse(w, r, roomRefusal(err))

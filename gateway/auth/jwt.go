@@ -92,24 +92,41 @@ type claims struct {
 
 // Authorize implements Authorizer. It waits only for the keys.
 func (j *JWT) Authorize(ctx context.Context, r Request) (Grant, error) {
-	if err := checkToken(r.Token); err != nil {
-		return Grant{}, err
-	}
-	var c claims
-	_, err := j.parser.ParseWithClaims(r.Token, &c, func(t *jwt.Token) (any, error) { return j.keysFor(ctx, t) })
-	if err != nil {
-		return Grant{}, refused(err)
-	}
-	g, err := j.grant(r, c)
+	allow, err := j.Rooms(ctx, r.Token)
 	if err != nil {
 		return Grant{}, err
 	}
-	read, write := c.Rooms.allow(r.Room)
-	if !read {
+	g, ok := allow(r.Room)
+	if !ok {
 		return Grant{}, protocol.Forbidden.Closef("the token has no pattern for this room")
 	}
-	g.Write = write
 	return g, nil
+}
+
+// Rooms returns what a token allows in whichever room, so that a list of rooms need not be asked about one by one; false
+// is nothing. Its errors are those of Authorize but Forbidden.
+func (j *JWT) Rooms(ctx context.Context, token string) (func(room string) (Grant, bool), error) {
+	if err := checkToken(token); err != nil {
+		return nil, err
+	}
+	var c claims
+	_, err := j.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return j.keysFor(ctx, t) })
+	if err != nil {
+		return nil, refused(err)
+	}
+	g, err := j.grant(token, c)
+	if err != nil {
+		return nil, err
+	}
+	return func(room string) (Grant, bool) {
+		read, write := c.Rooms.allow(room)
+		if !read {
+			return Grant{}, false
+		}
+		g := g
+		g.Write = write
+		return g, true
+	}, nil
 }
 
 // checkToken refuses what is no token at all.
@@ -152,14 +169,14 @@ func (j *JWT) keysFor(ctx context.Context, t *jwt.Token) (any, error) {
 }
 
 // grant is what a token with a good signature says, without the rooms.
-func (j *JWT) grant(r Request, c claims) (Grant, error) {
+func (j *JWT) grant(token string, c claims) (Grant, error) {
 	who, err := user(c.Subject, c.Name)
 	if err != nil {
 		return Grant{}, protocol.Unauthorized.Closef("%v", err)
 	}
 	g := Grant{User: who, Session: c.ID}
 	if g.Session == "" || len(g.Session) > maxSession || !printable(g.Session) {
-		g.Session = sessionOf(r.Token)
+		g.Session = sessionOf(token)
 	}
 	if c.ExpiresAt != nil {
 		g.Expires = c.ExpiresAt.Time
