@@ -30,7 +30,10 @@ func (s *server) announce(out io.Writer) error {
 func (s *server) banner() string {
 	host := dialable(s.publicAt)
 	access := "auth off, this machine only"
-	if !s.c.loopback() {
+	switch {
+	case s.c.authorizes():
+		access = "auth by " + s.c.Auth.Auth
+	case !s.c.loopback():
 		access = "auth off, EVERYBODY who can reach " + s.publicAt.String() + " may read and write"
 	}
 	admin := "off"

@@ -44,6 +44,28 @@ func (o *observer) gateway() gateway.Events {
 				"reason", c.Reason.Name, "code", c.Reason.Code, "detail", clip(c.Detail), "duration", c.Duration.Round(time.Millisecond),
 				"bytesIn", c.BytesIn, "bytesOut", c.BytesOut, "messagesIn", c.MessagesIn, "messagesOut", c.MessagesOut)
 		},
+		Entered: func(e gateway.Entry) {
+			m.places.Inc()
+			m.entered.WithLabelValues(e.Protocol).Inc()
+			o.log.Debug("room entered", entryFields(e)...)
+		},
+		Exited: func(e gateway.Entry, why *protocol.CloseError) {
+			m.places.Dec()
+			if why == nil {
+				o.log.Debug("room left", entryFields(e)...)
+				return
+			}
+			o.log.Info("place in a room ended", append(entryFields(e), reasonFields(why)...)...)
+		},
+		Barred: func(e gateway.Entry, why *protocol.CloseError) {
+			m.barred.WithLabelValues(why.Reason.Name).Inc()
+			o.log.Info("not let into a room", append(entryFields(e), reasonFields(why)...)...)
+		},
+		Administered: func(a gateway.AdminAction) {
+			m.adminActions.WithLabelValues(a.Verb).Inc()
+			o.log.Info("operator", "verb", a.Verb, "user", a.Subject.User, "session", a.Subject.Session, "room", a.Subject.Room,
+				"access", a.Access, "conn", a.Conn, "affected", a.Affected)
+		},
 		Refused: func(r gateway.Refusal) {
 			m.refused.WithLabelValues(r.Code, fmt.Sprint(r.Status)).Inc()
 			o.log.Debug("request refused", "code", r.Code, "status", r.Status, "path", clip(r.Path), "remote", addr(r.Remote))
@@ -62,6 +84,16 @@ func (o *observer) gateway() gateway.Events {
 			o.log.Error("panic recovered", "where", where, "panic", clip(fmt.Sprint(v)), "stack", string(stack))
 		},
 	}
+}
+
+// entryFields are the fields of a log line about a client at the door of a room.
+func entryFields(e gateway.Entry) []any {
+	return []any{"conn", e.Conn, "room", e.Room, "protocol", e.Protocol, "remote", addr(e.Remote), "user", e.User.ID, "write", e.Write}
+}
+
+// reasonFields are those of why it has no place there.
+func reasonFields(why *protocol.CloseError) []any {
+	return []any{"reason", why.Reason.Name, "code", why.Reason.Code, "detail", clip(why.Detail)}
 }
 
 func addr(a netip.AddrPort) string {

@@ -22,7 +22,10 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/*.txtar, each a short story about the command line. Beside testscript's own commands they use:
 //
 //	ready FILE        waits for the ready file of a weft in the background; sets $LISTEN, $ADMIN and $PID from it
-//	get URL           prints the status and the body to stdout
+//	get URL [TOKEN]   prints the status and the body to stdout
+//	post URL JSON [TOKEN]
+//	join ROOM [TOKEN] enters a room of the server at $LISTEN as a y-websocket client and prints "read", "write" or the close code
+//	token FILE        sets $TOKEN to what stands in a file
 //	signal SIG PID    sends a signal: TERM, INT or KILL
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -31,6 +34,9 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"ready":  scriptReady,
 			"get":    scriptGet,
+			"post":   scriptPost,
+			"join":   scriptJoin,
+			"token":  scriptToken,
 			"signal": scriptSignal,
 		},
 	})
@@ -62,11 +68,10 @@ func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func scriptGet(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: get URL")
+	if len(args) == 0 || len(args) > 2 {
+		ts.Fatalf("usage: get URL [TOKEN]")
 	}
-	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get(args[0])
+	resp, err := request(http.MethodGet, args[0], "", args[1:])
 	if neg {
 		if err == nil {
 			ts.Fatalf("get %s = %s, want an error", args[0], resp.Status)
@@ -74,9 +79,38 @@ func scriptGet(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	ts.Check(err)
+	printResponse(ts, resp)
+}
+
+func scriptPost(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: post URL JSON [TOKEN]")
+	}
+	resp, err := request(http.MethodPost, args[0], args[1], args[2:])
+	ts.Check(err)
+	printResponse(ts, resp)
+}
+
+// request sends one; token holds none or one.
+func request(method, url, body string, token []string) (*http.Response, error) {
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if len(token) > 0 {
+		req.Header.Set("Authorization", "Bearer "+token[0])
+	}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	return client.Do(req)
+}
+
+func printResponse(ts *testscript.TestScript, resp *http.Response) {
 	defer resp.Body.Close()
 	body := new(strings.Builder)
-	_, err = fmt.Fprintln(body, resp.StatusCode)
+	_, err := fmt.Fprintln(body, resp.StatusCode)
 	ts.Check(err)
 	ts.Check(resp.Write(body))
 	_, err = fmt.Fprint(ts.Stdout(), body.String())

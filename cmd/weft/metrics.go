@@ -23,6 +23,11 @@ type metrics struct {
 	connDuration     prometheus.Histogram
 	disconnects      map[protocol.Reason]prometheus.Counter
 	disconnectsVec   *prometheus.CounterVec
+	places           prometheus.Gauge
+	entered          *prometheus.CounterVec
+	barred           *prometheus.CounterVec
+	authFailures     *prometheus.CounterVec
+	adminActions     *prometheus.CounterVec
 	refused          *prometheus.CounterVec
 	messagesReceived prometheus.Counter
 	bytesReceived    prometheus.Counter
@@ -95,6 +100,11 @@ func (m *metrics) connectionMetrics() {
 	for _, r := range protocol.Reasons() {
 		m.disconnects[r] = m.disconnectsVec.WithLabelValues(r.Name, strconv.Itoa(r.Code))
 	}
+	m.places = m.gauge("places", "Clients in rooms; one connection may have several.")
+	m.entered = m.counterVec("entered_total", "Clients let into rooms, by protocol.", "protocol")
+	m.barred = m.counterVec("barred_total", "Clients not let into rooms, by reason.", "reason")
+	m.authFailures = m.counterVec("auth_failures_total", "Questions that the webhook, or readings that the key set, did not answer.", "part")
+	m.adminActions = m.counterVec("admin_actions_total", "What operators did to clients, by verb.", "verb")
 	m.refused = m.counterVec("requests_refused_total", "HTTP requests and handshakes answered with an error, by its code.", "code", "status")
 	m.messagesReceived = m.counter("messages_received_total", "Messages read from clients.")
 	m.bytesReceived = m.counter("received_bytes_total", "Bytes of messages read from clients, without frame headers.")

@@ -17,6 +17,7 @@ import (
 
 	"weft/client-demo/web"
 	"weft/gateway"
+	"weft/gateway/auth"
 	"weft/persistence"
 	"weft/protocol"
 	"weft/room"
@@ -24,15 +25,16 @@ import (
 
 // serveCmd is the verb serve. Every flag can also be given as an environment variable: --ready-file as WEFT_READY_FILE.
 type serveCmd struct {
-	Listen       string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of editors, REST and the demo (${default}). Port 0 picks a free one."`
-	Data         string        `default:"./weft-data" placeholder:"DIR" help:"Directory that everything is stored in (${default})."`
-	Admin        string        `default:"${admin}" placeholder:"HOST:PORT" help:"Address of /metrics, for operators (${default}); empty for none."`
-	Auth         string        `default:"none" enum:"none" help:"Who may connect: none means everybody who can reach the address."`
-	Insecure     bool          `help:"Serve other machines although everybody who can reach the address may read and write."`
-	Origin       []string      `placeholder:"ORIGIN" help:"Web origin whose pages may connect beside the server's own, such as https://docs.example.com; may be repeated."`
-	Log          logSetting    `default:"auto" placeholder:"FORMAT,LEVEL" help:"Log format (auto, text, json) or level (debug, info, warn, error), or both. auto is text on a terminal."`
-	DrainTimeout time.Duration `default:"20s" help:"Longest time to say goodbye and save at SIGTERM (${default}); a second signal hurries."`
-	ReadyFile    string        `placeholder:"FILE" help:"Write a JSON file with the bound addresses once everything is ready; removed at the end."`
+	Listen         string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of editors, REST and the demo (${default}). Port 0 picks a free one."`
+	Data           string        `default:"./weft-data" placeholder:"DIR" help:"Directory that everything is stored in (${default})."`
+	Admin          string        `default:"${admin}" placeholder:"HOST:PORT" help:"Address of /metrics and /admin/, for operators (${default}); empty for none."`
+	AdminTokenFile string        `placeholder:"FILE" help:"What requests to --admin must show as Authorization: Bearer; needed when other machines can reach it."`
+	Auth           authFlags     `embed:""`
+	Insecure       bool          `help:"Serve other machines although everybody who can reach the address may read and write, and ask other machines over plain http."`
+	Origin         []string      `placeholder:"ORIGIN" help:"Web origin whose pages may connect beside the server's own, such as https://docs.example.com; may be repeated."`
+	Log            logSetting    `default:"auto" placeholder:"FORMAT,LEVEL" help:"Log format (auto, text, json) or level (debug, info, warn, error), or both. auto is text on a terminal."`
+	DrainTimeout   time.Duration `default:"20s" help:"Longest time to say goodbye and save at SIGTERM (${default}); a second signal hurries."`
+	ReadyFile      string        `placeholder:"FILE" help:"Write a JSON file with the bound addresses once everything is ready; removed at the end."`
 
 	MaxConnections           int `default:"20000" help:"WebSocket connections at one time (${default})."`
 	MaxConnectionsPerAddress int `default:"4096" help:"WebSocket connections at one time of one client address (${default})."`
@@ -41,6 +43,9 @@ type serveCmd struct {
 
 // defaultAdmin is the admin address that is given up, aloud, when it is taken: port 9090 is many programs' favourite.
 const defaultAdmin = "127.0.0.1:9090"
+
+// restrictionsFile is the file in the data directory that remembers whom operators locked out.
+const restrictionsFile = "restrictions.json"
 
 // Limits of HTTP requests; WebSockets have their own once they are upgraded.
 const (
@@ -82,25 +87,51 @@ func (c *serveCmd) check() error {
 			return usagef("--origin: %v", err)
 		}
 	}
-	for _, l := range []struct{ flag, address string }{{"--listen", c.Listen}, {"--admin", c.Admin}} {
-		if l.address == "" && l.flag == "--admin" {
-			continue
-		}
-		a, err := net.ResolveTCPAddr("tcp", l.address)
-		if err != nil {
-			return usagef("%s %s is not an address to listen on: %v", l.flag, l.address, err)
-		}
-		if !c.Insecure && (a.IP == nil || !a.IP.IsLoopback()) {
-			return usagef("%s %s can be reached from other machines and --auth none lets everybody in; use a loopback address such as 127.0.0.1, or say --insecure if that is what you want", l.flag, l.address)
-		}
+	if err := c.Auth.check(); err != nil {
+		return err
+	}
+	return c.checkAddresses()
+}
+
+// checkAddresses refuses addresses that cannot be listened on, or that strangers can reach.
+func (c *serveCmd) checkAddresses() error {
+	strangers, err := reachable(c.Listen)
+	switch {
+	case err != nil:
+		return usagef("--listen %s is not an address to listen on: %v", c.Listen, err)
+	case strangers && !c.Insecure && !c.authorizes():
+		return usagef("--listen %s can be reached from other machines and --auth none lets everybody in; use a loopback address such as 127.0.0.1, choose another --auth, or say --insecure if that is what you want", c.Listen)
+	case c.Admin == "" && c.AdminTokenFile != "":
+		return usagef("--admin-token-file does nothing without --admin")
+	case c.Admin == "":
+		return nil
+	}
+	strangers, err = reachable(c.Admin)
+	switch {
+	case err != nil:
+		return usagef("--admin %s is not an address to listen on: %v", c.Admin, err)
+	case strangers && c.AdminTokenFile == "":
+		return usagef("--admin %s can be reached from other machines, which could then end connections; use a loopback address such as 127.0.0.1, or say what they must show with --admin-token-file", c.Admin)
 	}
 	return nil
 }
 
+// reachable tells whether other machines can reach a listener at the address.
+func reachable(address string) (bool, error) {
+	a, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return false, err
+	}
+	return a.IP == nil || !a.IP.IsLoopback(), nil
+}
+
+// authorizes tells whether clients have to show who they are.
+func (c *serveCmd) authorizes() bool { return c.Auth.Auth == "jwt" || c.Auth.Auth == "webhook" }
+
 // loopback tells whether the checked public address is this machine's own.
 func (c *serveCmd) loopback() bool {
-	a, err := net.ResolveTCPAddr("tcp", c.Listen)
-	return err == nil && a.IP != nil && a.IP.IsLoopback()
+	strangers, err := reachable(c.Listen)
+	return err == nil && !strangers
 }
 
 // server is a running serve.
@@ -111,6 +142,8 @@ type server struct {
 	watch     *observer
 	store     *persistence.Store
 	rooms     *room.Registry
+	auth      auth.Authorizer
+	authEnd   func() // ends what auth started
 	gateway   *gateway.Server
 	public    *http.Server
 	admin     *http.Server
@@ -148,14 +181,28 @@ func (s *server) open() (err error) {
 	if admin != nil {
 		defer closeUnlessNil(&err, admin)
 	}
+	if s.auth, s.authEnd, err = s.c.Auth.open(s.c.Insecure, s.log, s.watch.m); err != nil {
+		return err
+	}
+	var adminToken []byte
+	if s.c.AdminTokenFile != "" {
+		if adminToken, err = auth.ReadSecret(s.c.AdminTokenFile); err != nil {
+			return usagef("--admin-token-file: %v", err)
+		}
+	}
 	if s.store, err = persistence.Open(s.c.Data, persistence.Options{Events: s.watch.store()}); err != nil {
 		return s.explainOpen(err)
 	}
 	s.watch.m.queued(s.store.Queued)
 	s.rooms = room.NewRegistry(room.Options{Store: s.store, Events: s.watch.room()})
 	s.watch.rooms.Store(s.rooms)
+	taken, err := auth.OpenRestrictions(filepath.Join(s.c.Data, restrictionsFile))
+	if err != nil {
+		return fmt.Errorf("%w; without it people could get in who must not, so repair it or, to let all of them in, remove it", err)
+	}
 	s.gateway, err = gateway.New(gateway.Options{
-		Rooms: gateway.Local(s.rooms), Origins: s.c.Origin, GuardHost: s.c.loopback() && !s.c.Insecure,
+		Rooms: gateway.Local(s.rooms), Origins: s.c.Origin, GuardHost: s.c.loopback() && !s.c.Insecure && s.auth == nil,
+		Auth: s.auth, Restrictions: taken, AdminToken: adminToken,
 		Demo: web.Handler(), Limits: protocol.Limits{Message: s.c.MaxMessage},
 		MaxConns: s.c.MaxConnections, MaxConnsPerAddress: s.c.MaxConnectionsPerAddress,
 		Backup: s.store.WriteTar, Ready: s.store.Health, Events: s.watch.gateway(),
@@ -293,6 +340,9 @@ func (s *server) close() error {
 	cancel()
 	if s.gateway != nil {
 		_ = s.gateway.Drain(now) // nothing after a drain; cuts the connections off after a failure
+	}
+	if s.authEnd != nil {
+		s.authEnd()
 	}
 	_ = s.closeRooms(now) // likewise
 	if s.store != nil {
