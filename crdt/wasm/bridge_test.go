@@ -10,8 +10,10 @@ import (
 	"weft/crdt/crdttest"
 )
 
-// wantReached guards against a bridge that breaks unnoticed.
-const wantReached = 70
+// Of the 84 tests that yjs 13.0.0 published, the last to come with its tests,
+// all can be reached but encoding: testStructReferences, which counts the
+// content types of that version and makes no document.
+const wantReached = 83
 
 // TestBridge builds the engine for JavaScript and has Yjs' published tests
 // send it every update of every document they make.
@@ -24,8 +26,8 @@ func TestBridge(t *testing.T) {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	r := crdttest.Bridge(t, wasm, seed)
-	t.Logf("%d of %d tests reached the engine with %d updates of %d documents; %d skip themselves, not passed by yjs: %q",
-		r.Reached, r.Tests, r.Updates, r.Docs, len(r.Skipped), r.Failing)
+	t.Logf("%d of %d tests reached the engine with %d updates of %d documents; skipped: %q; not passed by yjs itself: %q",
+		r.Reached, r.Tests, r.Updates, r.Docs, r.Skipped, r.Failing)
 	for _, d := range r.Differences {
 		t.Error(d)
 	}

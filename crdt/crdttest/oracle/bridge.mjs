@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 
 const { positionals: [wasmExec, wasm, seedText] } = parseArgs({ allowPositionals: true })
 const seed = Number(seedText)
+process.env.PRODUCTION = '1' // tests for long runs do not skip themselves; bridge-helper.mjs makes them short
 register('./bridge-hooks.mjs', import.meta.url)
 ;(0, eval)(readFileSync(wasmExec, 'utf8')) // defines globalThis.Go
 const { load } = await import('../../wasm/weft.mjs')
