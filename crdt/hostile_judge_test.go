@@ -24,7 +24,8 @@ func TestHostileOracle(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	d := dealerOf(r)
 	state := base(t)
-	var both, neither, stricter, hung, exact int
+	var seen [outcomes]int
+	exact := 0
 	for i := range *mutantCount {
 		u := d.update()
 		if i%3 == 0 {
@@ -39,49 +40,90 @@ func TestHostileOracle(t *testing.T) {
 				}
 			}
 		}
-		first := state
-		if version == crdt.V2 {
-			first, _ = crdt.ConvertUpdate(state, crdt.V1, crdt.V2)
-		}
-		ours := crdt.New(crdt.Options{Types: roots})
-		if _, err := ours.Apply(first, version); err != nil {
-			t.Fatalf("Apply(base) = %v", err)
-		}
-		_, ourErr := ours.Apply(u, version)
-		q := crdttest.Question{Updates: [][]byte{first, u}, Version: int(version), Typed: true, View: true}
-		got, err := judge.Apply(q)
-		readable := err == nil
-		if err != nil && ourErr == nil {
-			// Some of what yjs applies it cannot show, such as null as a child of XML.
-			q.View = false
-			got, err = judge.Apply(q)
-		}
-		switch {
-		case errors.Is(err, crdttest.ErrHung):
-			hung++
-		case err != nil && ourErr != nil:
-			neither++
-		case err != nil:
-			t.Errorf("update %d, v%d %x: we accept what yjs refuses: %v", i, version, u, err)
-		case ourErr != nil:
-			stricter++
-		default:
-			both++
-			if bytes.Equal(got.V1, ours.AppendDiff(nil, nil, crdt.V1)) {
-				exact++
-			}
-			if sv := ours.AppendStateVector(nil); !bytes.Equal(sv, got.SV) {
-				t.Errorf("update %d, v%d %x: state vector %x, yjs has %x", i, version, u, sv, got.SV)
-				continue
-			}
-			if readable && !t.Run("view", func(t *testing.T) { checkView(t, ours, got.View) }) {
-				t.Errorf("update %d, v%d %x: reads differently", i, version, u)
-			}
+		o, same := checkJudged(t, judge, state, u, version)
+		seen[o]++
+		if same {
+			exact++
 		}
 	}
 	t.Logf("seed %d: of %d hostile updates both accept %d (same bytes %d), both refuse %d, only yjs accepts %d, yjs hung on %d",
-		seed, *mutantCount, both, exact, neither, stricter, hung)
-	if both < *mutantCount/10 || stricter+neither < *mutantCount/10 {
-		t.Errorf("both accept %d and we refuse %d of %d: the mutants test too little", both, stricter+neither, *mutantCount)
+		seed, *mutantCount, seen[bothAccept], exact, seen[bothRefuse], seen[onlyYjs], seen[yjsHung])
+	if seen[bothAccept] < *mutantCount/10 || seen[onlyYjs]+seen[bothRefuse] < *mutantCount/10 {
+		t.Errorf("both accept %d and we refuse %d of %d: the mutants test too little", seen[bothAccept], seen[onlyYjs]+seen[bothRefuse], *mutantCount)
 	}
+}
+
+// outcome is what became of an update that yjs and we were given.
+type outcome int
+
+const (
+	bothAccept outcome = iota
+	bothRefuse
+	onlyYjs
+	onlyWe // an error of the test
+	yjsHung
+	outcomes
+)
+
+// checkJudged gives an update to a typed document with a V1 state, here and in
+// yjs, and compares what both accept; same tells that the bytes are equal too.
+func checkJudged(t *testing.T, judge *crdttest.Judge, state, u []byte, version crdt.Version) (o outcome, same bool) {
+	t.Helper()
+	first := state
+	if version == crdt.V2 {
+		first, _ = crdt.ConvertUpdate(state, crdt.V1, crdt.V2)
+	}
+	ours := crdt.New(crdt.Options{Types: roots})
+	if _, err := ours.Apply(first, version); err != nil {
+		t.Fatalf("Apply(base) = %v", err)
+	}
+	_, ourErr := ours.Apply(u, version)
+	q := crdttest.Question{Updates: [][]byte{first, u}, Version: int(version), Typed: true, View: true}
+	got, err := judge.Apply(q)
+	readable := err == nil
+	if err != nil && ourErr == nil {
+		// Some of what yjs applies it cannot show, such as null as a child of XML.
+		q.View = false
+		got, err = judge.Apply(q)
+	}
+	switch {
+	case errors.Is(err, crdttest.ErrHung):
+		return yjsHung, false
+	case err != nil && ourErr != nil:
+		return bothRefuse, false
+	case err != nil:
+		t.Errorf("v%d %x: we accept what yjs refuses: %v", version, u, err)
+		return onlyWe, false
+	case ourErr != nil:
+		return onlyYjs, false
+	}
+	if sv := ours.AppendStateVector(nil); !bytes.Equal(sv, got.SV) {
+		t.Errorf("v%d %x: state vector %x, yjs has %x", version, u, sv, got.SV)
+		return bothAccept, false
+	}
+	if failed := t.Failed(); readable {
+		checkView(t, ours, got.View)
+		if !failed && t.Failed() {
+			t.Errorf("v%d %x: reads differently", version, u)
+		}
+	}
+	return bothAccept, bytes.Equal(got.V1, ours.AppendDiff(nil, nil, crdt.V1))
+}
+
+// FuzzYjs has yjs judge what both accept. A hundred updates a second are what
+// its process takes.
+func FuzzYjs(f *testing.F) {
+	state := base(f)
+	addSeeds(f, state)
+	judge := crdttest.NewJudge(f)
+	judge.Limit = 5 * time.Second
+	f.Fuzz(func(t *testing.T, data []byte) {
+		u, version := dealt(data, state), crdt.V1
+		if len(data)%4 == 3 {
+			if c, err := crdt.ConvertUpdate(u, crdt.V1, crdt.V2); err == nil {
+				u, version = c, crdt.V2
+			}
+		}
+		checkJudged(t, judge.For(t), state, u, version)
+	})
 }

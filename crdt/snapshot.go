@@ -113,14 +113,20 @@ func DecodeSnapshot(b []byte, v Version) (Snapshot, error) {
 }
 
 // DocFromSnapshot returns a new document, configured by o, with the state that
-// d had at a snapshot. It fails with ErrCollected when d does not keep deleted
-// content, and with ErrInvalid when d never had that state.
+// d had at a snapshot; a collected range that goes on past it is in it whole, as
+// in yjs. d is as before, but must not be inside Edit, View or an observer. It
+// fails with ErrCollected when d does not keep deleted content, and with
+// ErrInvalid when d never had that state.
 func DocFromSnapshot(d *Doc, s Snapshot, o Options) (*Doc, error) {
+	d.mustBeEditable()
+	if d.editing {
+		panic("crdt: DocFromSnapshot inside Edit")
+	}
 	if !d.opts.KeepDeleted {
 		return nil, ErrCollected
 	}
 	for _, c := range s.StateVector {
-		if i := d.clientIndex(c.Client); i == noClient || c.Next > uint64(d.clients[i].next) {
+		if i := d.clientIndex(c.Client); i == noClient || c.Next == 0 || c.Next > uint64(d.clients[i].next) {
 			return nil, invalidf("snapshot has clock %d of client %d, the document has not", c.Next, c.Client)
 		}
 	}

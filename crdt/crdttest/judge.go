@@ -20,7 +20,7 @@ type Judge struct {
 	// Limit is the time for one question; 0: 10 seconds.
 	Limit time.Duration
 
-	// Static after construction.
+	// Static after construction, but for t, which For changes.
 	t        testing.TB
 	bin, dir string
 
@@ -64,6 +64,12 @@ func NewJudge(t testing.TB) *Judge {
 	bin, dir := node(t)
 	j := &Judge{t: t, bin: bin, dir: dir}
 	t.Cleanup(j.stop)
+	return j
+}
+
+// For returns the judge with the test that asks from now on, which a fuzz target has to name for each call.
+func (j *Judge) For(t testing.TB) *Judge {
+	j.t = t
 	return j
 }
 
