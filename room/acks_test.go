@@ -60,7 +60,7 @@ func TestClientsCountWhatIsNotSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, room.Options{})
 		defer w.stop()
-		full := persistence.Faults{Commit: func(persistence.Commit) error { return persistence.ErrDiskFull }}
+		full := diskFull()
 		a := w.join("r", &client{}, acking())
 		settle(a)
 		steps := []struct {
@@ -230,7 +230,7 @@ func TestRefusalsOfTheStoreAreAckedInTheEnd(t *testing.T) {
 		a := w.join("r", &client{}, acking())
 		settle(a)
 		a.acks = ""
-		w.store.SetFaults(persistence.Faults{Commit: func(persistence.Commit) error { return persistence.ErrDiskFull }})
+		w.store.SetFaults(diskFull())
 		a.typed("stuck ")
 		time.Sleep(6 * time.Second)
 		settle(a)

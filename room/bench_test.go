@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -11,17 +12,26 @@ import (
 	"weft/protocol"
 )
 
+// memoryRegistry returns a registry on a store in memory, and what ends both.
+func memoryRegistry(tb testing.TB) (g *Registry, stop func()) {
+	store := persistence.NewMemory(persistence.Options{})
+	g = NewRegistry(Options{Store: store})
+	return g, func() {
+		if err := g.Close(context.Background()); err != nil {
+			tb.Error(err)
+		}
+		if err := store.Close(); err != nil {
+			tb.Error(err)
+		}
+	}
+}
+
 // idleRoom returns a room with n sessions whose goroutine does not run, so that a
 // test can take its place.
 func idleRoom(tb testing.TB, n int) (*room, []*Session) {
 	tb.Helper()
-	store := persistence.NewMemory(persistence.Options{})
-	g := NewRegistry(Options{Store: store})
-	tb.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
+	g, stop := memoryRegistry(tb)
+	tb.Cleanup(stop)
 	sl := &slot{name: "r", ready: make(chan struct{}), refs: n}
 	r := newRoom(g, sl, crdt.New(crdt.Options{ReturnPending: true}), persistence.Stored{})
 	sessions := make([]*Session, n)
@@ -112,8 +122,7 @@ func BenchmarkBroadcast(b *testing.B) {
 // BenchmarkUpdate is the whole way of a keystroke through a running room, from
 // Handle to the outbox of another session, one at a time.
 func BenchmarkUpdate(b *testing.B) {
-	store := persistence.NewMemory(persistence.Options{})
-	g := NewRegistry(Options{Store: store})
+	g, stop := memoryRegistry(b)
 	arrived := make(chan struct{}, 1)
 	join := func(wake func()) *Session {
 		s, err := g.Join(b.Context(), "r", Peer{Dialect: protocol.YWebsocket{}, Out: NewOutbox(0, wake)})
@@ -157,12 +166,7 @@ func BenchmarkUpdate(b *testing.B) {
 		}
 		take(author)
 	}
-	if err := g.Close(b.Context()); err != nil {
-		b.Error(err)
-	}
-	if err := store.Close(); err != nil {
-		b.Error(err)
-	}
+	stop()
 }
 
 // BenchmarkJoin is the answer to a newcomer of a document of a megabyte.

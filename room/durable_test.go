@@ -1,7 +1,6 @@
 package room_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,94 +16,6 @@ import (
 	"weft/protocol"
 	"weft/room"
 )
-
-// slowly returns a fault that makes every commit take d.
-func slowly(d time.Duration) persistence.Faults {
-	return persistence.Faults{Commit: func(persistence.Commit) error { time.Sleep(d); return nil }}
-}
-
-func TestMarkerComesBackAfterTheCommit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := start(t, room.Options{})
-		defer w.stop()
-		w.store.SetFaults(slowly(time.Second))
-		a, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
-		settle(a, b)
-		a.send(protocol.SaveMarker, []byte("0"))
-		settle(a, b)
-		if got, want := a.saved, []string{"0"}; !slices.Equal(got, want) {
-			t.Errorf("with nothing to save, markers %q come back at once, want %q", got, want)
-		}
-		a.typed("x")
-		a.send(protocol.SaveMarker, []byte("1"))
-		settle(a, b)
-		if got := b.text(); got != "x" {
-			t.Errorf("before the commit b has %q, want x: broadcast does not wait", got)
-		}
-		if len(a.saved) != 1 {
-			t.Errorf("markers %q came back before the commit", a.saved)
-		}
-		time.Sleep(999 * time.Millisecond)
-		settle(a, b)
-		if len(a.saved) != 1 {
-			t.Errorf("markers %q came back before the commit", a.saved)
-		}
-		time.Sleep(time.Millisecond)
-		settle(a, b)
-		if got, want := a.saved, []string{"0", "1"}; !slices.Equal(got, want) {
-			t.Errorf("after the commit markers %q, want %q", got, want)
-		}
-		if len(b.saved) != 0 {
-			t.Errorf("b gets the markers %q of another conn", b.saved)
-		}
-	})
-}
-
-func TestMarkerWaitsForWhatAnotherConnSentFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := start(t, room.Options{})
-		defer w.stop()
-		w.store.SetFaults(slowly(time.Second))
-		a, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
-		settle(a, b)
-		u := a.offline(insert(0, "x"))
-		a.send(protocol.Update, bytes.Clone(u))
-		settle(a)
-		b.send(protocol.Update, bytes.Clone(u)) // nothing new in memory, but not durable
-		b.send(protocol.SaveMarker, []byte("1"))
-		settle(a, b)
-		if len(b.saved) != 0 {
-			t.Error("marker came back although what it stands for is not durable")
-		}
-		time.Sleep(time.Second)
-		settle(a, b)
-		if len(b.saved) != 1 {
-			t.Error("marker did not come back after the commit")
-		}
-	})
-}
-
-func TestManyMarkersWithoutReading(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := start(t, room.Options{})
-		defer w.stop()
-		a := w.join("r", &client{}, peer(1000))
-		settle(a)
-		a.deaf = true
-		for i := range 10_000 {
-			a.send(protocol.SaveMarker, fmt.Append(nil, i))
-		}
-		synctest.Wait()
-		if got := a.out.Size(); got > 1000 {
-			t.Errorf("outbox holds %d bytes, want at most its bound", got)
-		}
-		a.deaf = false
-		settle(a)
-		if n := len(a.saved); n == 0 || n > 100 || a.saved[n-1] != "9999" {
-			t.Errorf("%d markers came back, the last %q; want few, and the newest last", n, a.saved[max(0, n-1):])
-		}
-	})
-}
 
 // TestAcknowledgedEditsSurviveACrash kills the store at random moments and looks
 // for every edit whose marker had come back.
@@ -169,7 +80,7 @@ func TestFullDiskMakesTheRoomReadOnlyUntilThereIsSpace(t *testing.T) {
 		a, b := w.join("r", &client{}, peer(0)), w.join("r", &client{}, peer(0))
 		a.typed("before ")
 		settle(a, b)
-		w.store.SetFaults(persistence.Faults{Commit: func(persistence.Commit) error { return persistence.ErrDiskFull }})
+		w.store.SetFaults(diskFull())
 		a.typed("stuck ")
 		a.send(protocol.SaveMarker, []byte("stuck"))
 		time.Sleep(6 * time.Second)
@@ -384,8 +295,7 @@ func (f *flaky) Append(recs []persistence.Record, done func(error)) error {
 func TestRefusedAppendsAreOfferedAgainInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &flaky{Memory: persistence.NewMemory(persistence.Options{})}
-		w := &world{t: t, store: store.Memory, log: &events{}}
-		w.rooms = room.NewRegistry(room.Options{Store: store, Events: w.log.hook(room.Events{})})
+		w := startOn(t, store.Memory, room.Options{Store: store})
 		defer w.stop()
 		a := w.join("r", &client{}, peer(0))
 		a.typed("1")
@@ -425,8 +335,7 @@ func TestRefusedAppendsAreOfferedAgainInOrder(t *testing.T) {
 func TestSnapshotMakesRefusedUpdatesDurable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &flaky{Memory: persistence.NewMemory(persistence.Options{})}
-		w := &world{t: t, store: store.Memory, log: &events{}}
-		w.rooms = room.NewRegistry(room.Options{Store: store, Events: w.log.hook(room.Events{})})
+		w := startOn(t, store.Memory, room.Options{Store: store})
 		defer w.stop()
 		a := w.join("r", &client{}, peer(0))
 		settle(a)

@@ -2,17 +2,13 @@ package room_test
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"weft/crdt"
-	"weft/presence"
 	"weft/protocol"
 	"weft/room"
 )
@@ -165,81 +161,6 @@ func TestEndOfARoomThatIsOver(t *testing.T) {
 		a.session.End(protocol.Forbidden.Closef("late"))
 		if got := reason(a.session.Err()); got != protocol.Draining {
 			t.Errorf("Err() = %v, want Draining, the first reason", a.session.Err())
-		}
-	})
-}
-
-func TestStatelessReachesTheOthersThatKnowIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := start(t, room.Options{})
-		defer w.stop()
-		a, b := w.join("r", &client{}, acking()), w.join("r", &client{}, acking())
-		old := w.join("r", &client{}, peer(0))
-		small := acking()
-		small.Out = room.NewOutbox(100, nil)
-		full := w.join("r", &client{}, small)
-		readOnly := acking()
-		readOnly.ReadOnly = true
-		reader := w.join("r", &client{}, readOnly)
-		settle(a, b, old, full, reader)
-		full.deaf = true
-		b.deaf = true
-		old.kinds()
-		a.send(protocol.Stateless, []byte("1"))
-		a.send(protocol.Stateless, bytes.Repeat([]byte("x"), 90))
-		a.send(protocol.Stateless, []byte("3"))
-		reader.send(protocol.Stateless, []byte("from a reader"))
-		settle(a, b, old, full, reader)
-		full.deaf, b.deaf = false, false
-		settle(a, b, old, full, reader)
-		check := func(who string, c *client, want ...string) {
-			t.Helper()
-			var short []string
-			for _, s := range c.heard {
-				short = append(short, s[:1])
-			}
-			if got := fmt.Sprint(short); got != fmt.Sprint(want) {
-				t.Errorf("%s hears %v, want %v", who, got, want)
-			}
-		}
-		check("the sender", a)
-		check("another", b, "1", "x", "3")
-		check("a reader", reader, "1", "x", "3")
-		check("one whose outbox is full", full, "1", "3")
-		if got := old.kinds(); got != nil {
-			t.Errorf("a peer whose dialect has no such message gets %v", got)
-		}
-		a.send(protocol.Stateless, make([]byte, 64<<10+1))
-		synctest.Wait()
-		if got := reason(a.session.Err()); got != protocol.TooLarge {
-			t.Errorf("after 64 KiB and a byte Err() = %v, want TooLarge", a.session.Err())
-		}
-	})
-}
-
-// TestPresenceIsStamped relays states with the identity of the token, to those
-// who are there and to those who join later.
-func TestPresenceIsStamped(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := start(t, room.Options{StampPresence: true})
-		defer w.stop()
-		p := peer(0)
-		p.User = presence.User{ID: "u1", Name: "Ada"}
-		a, guest := w.join("r", &client{}, p), w.join("r", &client{}, peer(0))
-		settle(a, guest)
-		a.announce(7, 1, `{"user":{"name":"Eve","color":"red"}}`)
-		guest.announce(8, 1, `{"user":{"id":"u1","name":"Ada","color":"blue"}}`)
-		settle(a, guest)
-		late := w.join("r", &client{}, peer(0))
-		settle(late)
-		want := map[uint64]person{
-			7: {1, `{"user":{"color":"red","id":"u1","name":"Ada"}}`},
-			8: {1, `{"user":{"color":"blue"}}`},
-		}
-		for who, c := range map[string]*client{"the author": a, "another": guest, "a joiner": late} {
-			if diff := cmp.Diff(want, c.people, cmp.AllowUnexported(person{})); diff != "" {
-				t.Errorf("%s sees (-want +got):\n%s", who, diff)
-			}
 		}
 	})
 }

@@ -26,16 +26,19 @@ type world struct {
 }
 
 // start returns a world that ends with the test: the registry drains, the store
-// closes. o.Store is set; o.Events is filled with what the log records.
+// closes. o.Events is filled with what the log records.
 func start(t *testing.T, o room.Options) *world {
 	t.Helper()
 	return startOn(t, persistence.NewMemory(persistence.Options{}), o)
 }
 
+// startOn starts on a store, of which o.Store may be a view.
 func startOn(t *testing.T, store *persistence.Memory, o room.Options) *world {
 	t.Helper()
 	w := &world{t: t, store: store, log: &events{}}
-	o.Store = w.store
+	if o.Store == nil {
+		o.Store = store
+	}
 	o.Events = w.log.hook(o.Events)
 	w.rooms = room.NewRegistry(o)
 	return w
@@ -362,4 +365,30 @@ func reason(err error) protocol.Reason {
 		return ce.Reason
 	}
 	return protocol.Reason{}
+}
+
+// diskFull returns a fault that makes every commit fail until there is space.
+func diskFull() persistence.Faults {
+	return persistence.Faults{Commit: func(persistence.Commit) error { return persistence.ErrDiskFull }}
+}
+
+// slowly returns a fault that makes every commit take d.
+func slowly(d time.Duration) persistence.Faults {
+	return persistence.Faults{Commit: func(persistence.Commit) error { time.Sleep(d); return nil }}
+}
+
+// hold makes the room's goroutine wait until release is called, so that what is
+// sent meanwhile is found waiting together. The room must have been written.
+func hold(t *testing.T, w *world, name string) (release func()) {
+	gate, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- w.rooms.Export(context.WithoutCancel(t.Context()), name, func(*crdt.Doc) error { <-gate; return nil })
+	}()
+	synctest.Wait()
+	return func() {
+		close(gate)
+		if err := <-done; err != nil {
+			t.Errorf("Export() = %v", err)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"weft/crdt"
 	"weft/crdt/lib0"
 	"weft/persistence"
+	"weft/presence"
 	"weft/protocol"
 )
 
@@ -80,8 +81,7 @@ func (c *crowdOf) stop() {
 func BenchmarkBusyRoom(b *testing.B) {
 	for _, n := range []int{100, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			store := persistence.NewMemory(persistence.Options{})
-			g := NewRegistry(Options{Store: store})
+			g, stop := memoryRegistry(b)
 			c := newCrowd(b, g, "r", n)
 			const authors = 10
 			docs := make([]*crdt.Doc, authors)
@@ -102,16 +102,11 @@ func BenchmarkBusyRoom(b *testing.B) {
 				}
 			}
 			elapsed := b.Elapsed()
-			if err := g.Close(b.Context()); err != nil {
-				b.Error(err)
-			}
+			stop()
 			c.stop()
 			b.ReportMetric(float64(b.N)/elapsed.Seconds(), "updates/s")
 			b.ReportMetric(float64(c.frames)/float64(n)/elapsed.Seconds(), "frames/s/peer")
 			b.ReportMetric(float64(c.bytes)/float64(n)/float64(b.N), "B/update/peer")
-			if err := store.Close(); err != nil {
-				b.Error(err)
-			}
 		})
 	}
 }
@@ -196,6 +191,43 @@ func BenchmarkJoinStorm(b *testing.B) {
 			}
 			if err := store.Close(); err != nil {
 				b.Error(err)
+			}
+		})
+	}
+}
+
+// BenchmarkPresence is a cursor of a room of 100 that moves three times a second
+// each: 300 awareness updates a second, which leave 25 times a second. An
+// operation is one of them with its share of the fan-out, writers without
+// sockets included.
+func BenchmarkPresence(b *testing.B) {
+	for _, stamp := range []bool{false, true} {
+		b.Run(fmt.Sprint("stamp=", stamp), func(b *testing.B) {
+			r, sessions := idleRoom(b, 100)
+			for _, s := range sessions {
+				s.identity = presence.NewIdentity(presence.User{ID: fmt.Sprint("user ", s.id), Name: "Somebody"}, stamp)
+			}
+			var scratch [][]byte
+			updates := make([][]byte, 100)
+			clock := uint64(0)
+			i := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				who := i % 100
+				if i++; who == 0 {
+					clock++
+				}
+				state := fmt.Appendf(nil, `{"user":{"name":"Somebody","color":"#30bced"},"cursor":{"anchor":{"item":{"client":%d,"clock":%d}}}}`, who, clock)
+				updates[who] = lib0.AppendBytes(lib0.AppendUint(lib0.AppendUint(append(updates[who][:0], 1), uint64(who)), clock), state)
+				r.now = r.now.Add(time.Second / 300)
+				r.awareness(sessions[who], updates[who])
+				r.flushPresence()
+				if i%12 == 0 {
+					scratch = drain(sessions, scratch)
+				}
+			}
+			if r.people.table.Live() != min(i, 100) {
+				b.Errorf("%d people are here, want %d", r.people.table.Live(), min(i, 100))
 			}
 		})
 	}

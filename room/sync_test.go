@@ -2,7 +2,6 @@ package room_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -184,22 +183,6 @@ func TestWaitingUpdatesLeaveAsOneForManyPeers(t *testing.T) {
 			t.Errorf("room counts %d updates, want 51", got)
 		}
 	})
-}
-
-// hold makes the room's goroutine wait until release is called, so that what is
-// sent meanwhile is found waiting together. The room must have been written.
-func hold(t *testing.T, w *world, name string) (release func()) {
-	gate, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		done <- w.rooms.Export(context.WithoutCancel(t.Context()), name, func(*crdt.Doc) error { <-gate; return nil })
-	}()
-	synctest.Wait()
-	return func() {
-		close(gate)
-		if err := <-done; err != nil {
-			t.Errorf("Export() = %v", err)
-		}
-	}
 }
 
 func TestReadersMayNotWrite(t *testing.T) {
