@@ -52,6 +52,9 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 	if d.editing {
 		panic("crdt: Apply inside Edit")
 	}
+	if d.quick(update, v, &lim) {
+		return Applied{Changed: true, Update: update}, nil
+	}
 	m := &d.msg
 	if err := m.decode(update, v, lim); err != nil {
 		m.release()
@@ -175,9 +178,8 @@ func (a *applier) typed() bool {
 	if !a.extend(&m.blocks[0], client) {
 		return false
 	}
-	c := &d.clients[client]
-	if it := d.items.at(c.tail); it.left != 0 && d.items.followsLeft(c.tail, it) && d.items.at(it.left).last() == (id{client, it.clock - 1}) {
-		d.mergeWritten(c) // the run may go on further to the left
+	if c := &d.clients[client]; d.joinsLeft(c.tail) {
+		d.mergeWritten(c)
 	}
 	return true
 }

@@ -47,6 +47,9 @@ func (p pos) ok() bool      { return p.leaf < len(p.x.leaves) }
 func (p pos) ref() ref      { return p.x.leaves[p.leaf].ref(p.i) }
 func (p pos) clock() uint32 { return p.x.leaves[p.leaf].clocks[p.i] }
 
+// setClock changes where the struct at p starts; it stays between its neighbours.
+func (p pos) setClock(clock uint32) { p.x.leaves[p.leaf].clocks[p.i] = clock }
+
 func (p pos) next() pos {
 	p.i++
 	if p.i == len(p.x.leaves[p.leaf].clocks) {
