@@ -58,7 +58,8 @@ func weftBinary(t *testing.T) string {
 	return bin
 }
 
-// TestProviders runs the tests in providers/: the real y-websocket provider in Node against the binary.
+// TestProviders runs the tests in providers/: the real y-websocket and Hocuspocus providers in Node, against the binary
+// and, where it takes tokens or a slow disk, against this test binary (see serveForProviders).
 func TestProviders(t *testing.T) {
 	missing := ""
 	if _, err := exec.LookPath("node"); err != nil {
@@ -74,7 +75,11 @@ func TestProviders(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec")
 	cmd.Dir = "providers"
-	cmd.Env = append(os.Environ(), "WEFT_BIN="+weftBinary(t))
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), "WEFT_BIN="+weftBinary(t), "WEFT_TEST_BIN="+self)
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {

@@ -1,4 +1,5 @@
-// Starts the weft binary named by WEFT_BIN and connects real providers to it. Every wait here is on a state, bounded by
+// Starts servers and connects real providers to them: the weft binary named by WEFT_BIN, or the Go test binary named by
+// WEFT_TEST_BIN, whose disk and tokens the tests rule. Every wait here is on a state, bounded by
 // `patience`; nothing sleeps and hopes.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +15,8 @@ import * as Y from 'yjs'
 const patience = 15_000 // ms
 
 const bin = process.env.WEFT_BIN
-if (!bin) throw new Error('WEFT_BIN must name the weft binary; `go test -run Providers ./gateway` builds it and sets this')
+const testBin = process.env.WEFT_TEST_BIN
+if (!bin || !testBin) throw new Error('WEFT_BIN and WEFT_TEST_BIN must name servers; `go test -run Providers ./gateway` builds them and sets these')
 
 /** Resolves when `cond` is true; it is asked after every call of the function that `listen` is given. */
 export async function until (what, cond, listen) {
@@ -32,8 +34,12 @@ export async function until (what, cond, listen) {
 
 /** A weft process with a data directory of its own, which survives kills. */
 export class Server {
-  static async start (t, ...args) {
-    const server = new Server()
+  static start (t, ...args) {
+    return new this().begin(t, args)
+  }
+
+  async begin (t, args) {
+    const server = this
     server.dir = await mkdtemp(path.join(tmpdir(), 'weft-providers-'))
     server.args = args
     server.listen = '127.0.0.1:0'
@@ -45,13 +51,18 @@ export class Server {
     return server
   }
 
+  command (ready) {
+    return [bin, ['serve', '--listen', this.listen, '--admin=', '--data', path.join(this.dir, 'data'),
+      '--ready-file', ready, '--log', 'text,debug', ...this.args]]
+  }
+
   /** Starts the process; again on the same port after the first time. */
   async run () {
     const ready = path.join(this.dir, 'ready.json')
     await rm(ready, { force: true })
     this.log = ''
-    this.process = spawn(bin, ['serve', '--listen', this.listen, '--admin=', '--data', path.join(this.dir, 'data'),
-      '--ready-file', ready, '--log', 'text,debug', ...this.args], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const [program, args] = this.command(ready)
+    this.process = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.process.stderr.on('data', chunk => { this.log += chunk })
     this.ended = once(this.process, 'exit')
     for (let tries = patience / 20; ; tries--) { // another process writes the file: there is nothing else to wait on
@@ -73,6 +84,7 @@ export class Server {
   }
 
   get ws () { return `ws://${this.listen}/yjs` }
+  get hocuspocus () { return `ws://${this.listen}/hocuspocus` }
 
   async get (pathname) {
     const response = await fetch(`http://${this.listen}${pathname}`)
@@ -80,7 +92,24 @@ export class Server {
   }
 }
 
-/** One user: a document and the real provider, which is not destroyed before the test ends. */
+/** A server that does what a test asks for: `ask('hold')` stops its disk, `ask('token', ...)` makes a token good. */
+export class TestServer extends Server {
+  command (ready) {
+    return [testBin, ['serve-for-providers', '--listen', this.listen, '--data', path.join(this.dir, 'data'),
+      '--ready-file', ready, ...this.args]]
+  }
+
+  async ask (what, params = {}) {
+    const { status, body } = await this.get(`/test/${what}?${new URLSearchParams(params)}`)
+    if (status !== 200) throw new Error(`${what}: ${status} ${body}`)
+    return body
+  }
+
+  /** What the server noted about who entered and left. */
+  async noted () { return JSON.parse(await this.ask('log')) }
+}
+
+/** One user of y-websocket: a document and the real provider, which is not destroyed before the test ends. */
 export class User {
   constructor (t, server, room, options = {}) {
     this.doc = new Y.Doc()
@@ -130,7 +159,7 @@ export class User {
   }
 }
 
-function on (emitter, event, check) {
+export function on (emitter, event, check) {
   emitter.on(event, check)
   return () => emitter.off(event, check)
 }

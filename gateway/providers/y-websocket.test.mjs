@@ -1,7 +1,8 @@
 // The real y-websocket provider 3.1.0, unmodified, against the weft binary.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Server, User, until } from './harness.mjs'
+import * as decoding from 'lib0/decoding'
+import { Server, TestServer, User, on, until } from './harness.mjs'
 
 test('two providers sync and edit both ways', async t => {
   const server = await Server.start(t)
@@ -218,4 +219,122 @@ test('an idle link without presence stays up', { skip: process.env.WEFT_LONG ? f
   assert.equal(a.provider.wsconnected, true)
   a.text.insert(0, 'x')
   await a.saved('x')
+})
+
+/** A user whose provider notes what the server denies and for which code it gives up. */
+function watched (t, server, room, options) {
+  const user = new User(t, server, room, options)
+  user.denied = []
+  user.provider.messageHandlers[2] = (_encoder, decoder) => {
+    decoding.readVarUint(decoder)
+    user.denied.push(decoding.readVarString(decoder))
+    user.provider.emit('denied', [])
+  }
+  user.provider.on('closed', ({ code, reason }) => { user.closed = { code, reason } })
+  user.gaveUp = () => until('the provider to give up', () => user.closed, check => on(user.provider, 'closed', check))
+  return user
+}
+
+test('a token is taken from the query and from a subprotocol', async t => {
+  const server = await TestServer.start(t, '--tokens')
+  await server.ask('token', { token: 'good.to-ken_1', rooms: 'doc', write: 1, user: 'ada' })
+  const users = [{ params: { token: 'good.to-ken_1' } }, { params: { yauth: 'good.to-ken_1' } }, { protocols: ['yauth-good.to-ken_1'] }]
+    .map(options => watched(t, server, 'doc', options))
+  await Promise.all(users.map(user => user.synced()))
+  for (const [i, user] of users.entries()) user.text.insert(0, `${i}`)
+  await until('all texts', () => users.every(user => user.text.length === 3), check => {
+    users.forEach(user => user.doc.on('update', check))
+    return () => users.forEach(user => user.doc.off('update', check))
+  })
+  assert.deepEqual(users.map(user => user.closes), [[], [], []])
+  assert.ok((await server.noted()).filter(line => line === 'entered doc ada').length === 3)
+})
+
+test('a refused token is told, and the provider stops', async t => {
+  const server = await TestServer.start(t, '--tokens')
+  await server.ask('token', { token: 'good', rooms: 'mine', write: 1, user: 'ada' })
+  for (const [room, options, code, reason] of [
+    ['mine', {}, 4401, 'a valid token is needed'],
+    ['mine', { params: { token: 'bad' } }, 4401, 'a valid token is needed'],
+    ['mine', { protocols: ['yauth-bad'] }, 4401, 'a valid token is needed'],
+    ['yours', { params: { token: 'good' } }, 4403, 'access to this room is not allowed']
+  ]) {
+    const user = watched(t, server, room, options)
+    await user.gaveUp()
+    assert.deepEqual(user.closed, { code, reason })
+    assert.deepEqual(user.denied, [reason])
+    assert.deepEqual(user.closes, [code])
+    assert.equal(user.provider.shouldConnect, false)
+
+    // With a better token it comes back when the page says so.
+    user.provider.params = { token: 'good' }
+    user.provider.protocols = []
+    if (room === 'mine') {
+      user.provider.connect()
+      await user.synced()
+    }
+  }
+  assert.equal((await server.get('/v1/rooms/yours')).status, 404)
+})
+
+test('readers read, are seen, change nothing, and are told so once', async t => {
+  const server = await TestServer.start(t, '--tokens')
+  await server.ask('token', { token: 'w', rooms: 'doc', write: 1, user: 'ada' })
+  await server.ask('token', { token: 'r', rooms: 'doc', user: 'rob' })
+  const writer = watched(t, server, 'doc', { params: { token: 'w' } })
+  const reader = watched(t, server, 'doc', { params: { token: 'r' } })
+  await Promise.all([writer.synced(), reader.synced()])
+  writer.text.insert(0, 'text')
+  await reader.reads('text')
+  reader.awareness.setLocalStateField('user', { name: 'Rob' })
+  await writer.sees('Rob', reader.id, state => state?.user?.name === 'Rob')
+  reader.text.insert(0, 'forged ')
+  reader.text.insert(0, 'twice ')
+  await until('a word', () => reader.denied.length > 0, check => on(reader.provider, 'denied', check))
+  writer.text.insert(4, '!')
+  await reader.reads('twice forged text!')
+  assert.equal(reader.denied.length, 1)
+  assert.match(reader.denied[0], /^read-only: /)
+  assert.equal(writer.text.toString(), 'text!')
+  assert.deepEqual([writer.denied, writer.closes, reader.closes], [[], [], []])
+
+  // A writer who is made a reader.
+  await writer.saved('all')
+  await server.ask('reader', { room: 'doc' })
+  writer.text.insert(0, 'late ')
+  await until('a word', () => writer.denied.length > 0, check => on(writer.provider, 'denied', check))
+  assert.equal((await server.get('/v1/rooms/doc')).body, 'text!')
+})
+
+test('a grant that runs out, or is taken away, stops the provider', async t => {
+  const server = await TestServer.start(t, '--tokens')
+  await server.ask('token', { token: 'short', rooms: 'doc', write: 1, user: 'ada', ttl: 3000 })
+  await server.ask('token', { token: 'long', rooms: 'doc', write: 1, user: 'bob' })
+  const began = Date.now()
+  const a = watched(t, server, 'doc', { params: { token: 'short' } })
+  const b = watched(t, server, 'doc', { params: { token: 'long' } })
+  await Promise.all([a.synced(), b.synced()])
+  await a.gaveUp()
+  assert.ok(Date.now() - began > 2500, `ended after ${Date.now() - began} ms`)
+  assert.equal(a.closed.code, 4401)
+  assert.deepEqual(b.closes, [])
+  await server.ask('end', { room: 'doc' })
+  await b.gaveUp()
+  assert.equal(b.closed.code, 4403)
+  assert.deepEqual(b.denied, ['access to this room is not allowed'])
+})
+
+test('a save marker waits for a slow disk', async t => {
+  const server = await TestServer.start(t)
+  const a = new User(t, server, 'slow')
+  const b = new User(t, server, 'slow')
+  await Promise.all([a.synced(), b.synced()])
+  await server.ask('hold')
+  a.text.insert(0, 'x')
+  const saved = a.saved('x')
+  a.awareness.setLocalStateField('after', 1)
+  await b.sees('what a sent behind the marker', a.id, state => state?.after === 1)
+  assert.equal(a.answers.has('x'), false)
+  await server.ask('release')
+  await saved
 })
