@@ -15,35 +15,104 @@ type attr struct {
 	src  ref // tells objects apart, which JavaScript compares by identity
 }
 
-// attrs are the formats in force at a place, in the order in which they were set.
-type attrs []attr
+// attrs are the formats in force at a place, in the order in which they were
+// set; the zero value has none. A copy shares memory: see clone.
+type attrs struct {
+	list  []attr          // with holes, whose name is noAttr
+	place map[int32]int32 // in list, by name; nil while the list is short
+	holes int
+}
+
+const (
+	noAttr = -1
+	// shortAttrs is the length up to which a list is searched without a map.
+	// It was guessed: texts have a handful of formats, only forged ones thousands.
+	shortAttrs = 16
+)
+
+func (a *attrs) find(name int32) int {
+	if a.place != nil {
+		if i, ok := a.place[name]; ok {
+			return int(i)
+		}
+		return -1
+	}
+	for i := range a.list {
+		if a.list[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
 
 // get returns the attribute of a name; without one, null.
-func (a attrs) get(name int32) attr {
-	for i := range a {
-		if a[i].name == name {
-			return a[i]
-		}
+func (a *attrs) get(name int32) attr {
+	if i := a.find(name); i >= 0 {
+		return a.list[i]
 	}
 	return attr{name: name, v: nullValue}
 }
 
-func (a attrs) has(name int32) bool {
-	return slices.ContainsFunc(a, func(x attr) bool { return x.name == name })
-}
+func (a *attrs) has(name int32) bool { return a.find(name) >= 0 }
 
-func (a *attrs) set(x attr) {
-	for i := range *a {
-		if (*a)[i].name == x.name {
-			(*a)[i] = x
+func (a *attrs) len() int { return len(a.list) - a.holes }
+
+// all visits the attributes; what follows must not change while it does.
+func (a *attrs) all(yield func(attr) bool) {
+	for _, x := range a.list {
+		if x.name != noAttr && !yield(x) {
 			return
 		}
 	}
-	*a = append(*a, x)
+}
+
+// clone returns a copy that shares no memory.
+func (a *attrs) clone() attrs {
+	out := attrs{list: slices.Grow([]attr(nil), a.len())}
+	for x := range a.all {
+		out.list = append(out.list, x)
+	}
+	out.index()
+	return out
+}
+
+// index makes the map that a long list needs.
+func (a *attrs) index() {
+	if len(a.list) <= shortAttrs {
+		return
+	}
+	a.place = make(map[int32]int32, 2*len(a.list))
+	for i, x := range a.list {
+		a.place[x.name] = int32(i)
+	}
+}
+
+func (a *attrs) set(x attr) {
+	if i := a.find(x.name); i >= 0 {
+		a.list[i] = x
+		return
+	}
+	a.list = append(a.list, x)
+	if a.place != nil {
+		a.place[x.name] = int32(len(a.list) - 1)
+	} else {
+		a.index()
+	}
 }
 
 func (a *attrs) remove(name int32) {
-	*a = slices.DeleteFunc(*a, func(x attr) bool { return x.name == name })
+	i := a.find(name)
+	switch {
+	case i < 0:
+	case a.place == nil:
+		a.list = slices.Delete(a.list, i, i+1)
+	default:
+		delete(a.place, name)
+		a.list[i].name = noAttr
+		if a.holes++; a.holes > len(a.list)/2 {
+			*a = a.clone()
+		}
+	}
 }
 
 // update applies a format: null ends it.

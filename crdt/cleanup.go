@@ -102,13 +102,11 @@ func (d *Doc) isContent(r ref) bool {
 	return !it.deleted() && it.countable()
 }
 
-// cleanupText goes through a text and tidies up each gap between contents (cleanupYTextFormatting).
+// cleanupText tidies up what stands before the first content of a text. yjs
+// (cleanupYTextFormatting) looks at the gaps behind contents as well, but from a
+// content on, where what it looks at ends at once.
 func (d *Doc) cleanupText(ch *changes, t int32) {
-	l := d.types[t].children
-	if l == noList {
-		return
-	}
-	start := d.lists[l].first
+	start := d.first(t)
 	var before, current attrs
 	for end := start; end != 0; end = d.items.at(end).right {
 		it := d.items.at(end)
@@ -117,9 +115,8 @@ func (d *Doc) cleanupText(ch *changes, t int32) {
 		case it.kind() == kindFormat:
 			current.update(d.attrOf(end))
 		default:
-			d.cleanupGap(ch, start, end, before, &current)
-			before = slices.Clone(current)
-			start = end
+			d.cleanupGap(ch, start, end, &before, &current)
+			return
 		}
 	}
 }
@@ -128,7 +125,7 @@ func (d *Doc) cleanupText(ch *changes, t int32) {
 // overridden there or set what was set already. before holds what was in force
 // at start; current is corrected for what is deleted left of curr
 // (cleanupFormattingGap).
-func (d *Doc) cleanupGap(ch *changes, start, curr ref, before attrs, current *attrs) {
+func (d *Doc) cleanupGap(ch *changes, start, curr ref, before, current *attrs) {
 	end := start
 	var last attrs // last format of each key in the gap
 	for end != 0 && !d.isContent(end) {

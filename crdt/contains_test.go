@@ -140,7 +140,8 @@ func TestContainsHostile(t *testing.T) {
 				if known || !errors.Is(err, crdt.ErrInvalid) && !errors.Is(err, crdt.ErrLimit) {
 					t.Errorf("Contains = %v, %v, want an error", known, err)
 				}
-				if got, most := m1.TotalAlloc-m0.TotalAlloc, uint64(8*len(update)+16<<20); got > most {
+				// Half of what a growing slice allocates is held at its end.
+				if got, most := m1.TotalAlloc-m0.TotalAlloc, uint64(2*(8*len(update)+16<<20)); got > most {
 					t.Errorf("allocated %d bytes, want at most %d", got, most)
 				}
 			})

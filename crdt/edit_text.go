@@ -2,7 +2,6 @@ package crdt
 
 import (
 	"fmt"
-	"slices"
 	"unicode/utf8"
 
 	"weft/crdt/lib0"
@@ -31,7 +30,7 @@ func (t SharedText) Insert(index int, text string) error {
 	if err != nil || text == "" {
 		return err
 	}
-	return t.insertWith(&c, slices.Clone(c.attrs), func() error { return t.s.insertString(&c, text) })
+	return t.insertWith(&c, c.attrs.clone(), func() error { return t.s.insertString(&c, text) })
 }
 
 // InsertFormatted puts text at index with exactly the given formats.
@@ -88,11 +87,11 @@ func (t SharedText) Delete(index, length int) error {
 
 // removeAt deletes the next units behind the cursor, of which there are enough.
 func (t SharedText) removeAt(c *cursor, length int) error {
-	before, start := slices.Clone(c.attrs), c.right
+	before, start := c.attrs.clone(), c.right
 	if err := t.s.remove(c, uint32(length)); err != nil {
 		return err
 	}
-	t.s.d.cleanupGap(&t.s.d.tx.changes, start, c.right, before, &c.attrs)
+	t.s.d.cleanupGap(&t.s.d.tx.changes, start, c.right, &before, &c.attrs)
 	return nil
 }
 
@@ -137,7 +136,7 @@ func (t SharedText) formats(formats []Format) (attrs, error) {
 	for _, f := range formats {
 		b, err := appendValue(nil, f.Value, 0)
 		if err != nil {
-			return nil, fmt.Errorf("format %q: %w", f.Name, err)
+			return attrs{}, fmt.Errorf("format %q: %w", f.Name, err)
 		}
 		out.set(attr{name: t.s.d.names.intern([]byte(f.Name)), v: value{formAny, b}})
 	}
@@ -147,9 +146,9 @@ func (t SharedText) formats(formats []Format) (attrs, error) {
 // insertWith opens the wanted formats, ends all others, inserts, and restores
 // what was in force (yjs/src/types/YText.js, insertText).
 func (t SharedText) insertWith(c *cursor, want attrs, insert func() error) error {
-	for _, a := range c.attrs {
+	for a := range c.attrs.all {
 		if !want.has(a.name) {
-			want = append(want, attr{name: a.name, v: nullValue})
+			want.set(attr{name: a.name, v: nullValue})
 		}
 	}
 	t.minimize(c, want)
@@ -180,14 +179,14 @@ func (t SharedText) minimize(c *cursor, want attrs) {
 
 // open writes the wanted formats that are not in force and returns those they replace.
 func (t SharedText) open(c *cursor, want attrs) (negated attrs, err error) {
-	for _, a := range want {
+	for a := range want.all {
 		was := c.attrs.get(a.name)
 		if was.equal(a) {
 			continue
 		}
 		negated.set(was)
 		if err := t.insertFormat(c, a); err != nil {
-			return nil, err
+			return attrs{}, err
 		}
 	}
 	return negated, nil
@@ -199,7 +198,7 @@ func (t SharedText) restyle(c *cursor, length uint32, want attrs, negated *attrs
 	for c.right != 0 {
 		it := d.items.at(c.right)
 		between := it.deleted() || it.kind() == kindFormat
-		if length == 0 && (len(*negated) == 0 || !between) {
+		if length == 0 && (negated.len() == 0 || !between) {
 			break
 		}
 		if !it.deleted() && it.kind() == kindFormat {
@@ -241,7 +240,7 @@ func (t SharedText) close(c *cursor, negated attrs) error {
 		}
 		c.forward(d)
 	}
-	for _, a := range negated {
+	for a := range negated.all {
 		if err := t.insertFormat(c, a); err != nil {
 			return err
 		}

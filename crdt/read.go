@@ -61,9 +61,11 @@ type op struct {
 func (d *Doc) delta(t int32, yield func(op)) {
 	var text []byte
 	var current attrs
+	given := false // current belongs to an op
 	flush := func() {
 		if len(text) > 0 {
 			yield(op{text: text, attrs: current})
+			given = true
 		}
 		text = nil
 	}
@@ -78,9 +80,12 @@ func (d *Doc) delta(t int32, yield func(op)) {
 		case kindType, kindEmbed:
 			flush()
 			yield(op{embed: r, attrs: current})
+			given = true
 		case kindFormat:
 			flush()
-			current = slices.Clone(current)
+			if given {
+				current, given = current.clone(), false
+			}
 			current.update(d.attrOf(r))
 		}
 	}
@@ -281,7 +286,7 @@ func (x *exporter) delta(t int32) {
 			it := x.d.items.at(o.embed)
 			x.unit(it, x.d.elementAt(it, 0), 0)
 		}
-		if len(o.attrs) > 0 {
+		if o.attrs.len() > 0 {
 			x.out = append(x.out, `,"attributes":`...)
 			x.attributes(o.attrs)
 		}
@@ -290,8 +295,8 @@ func (x *exporter) delta(t int32) {
 	x.out = append(x.out, ']')
 }
 
-func (x *exporter) attributes(as attrs) {
-	as = slices.Clone(as)
+func (x *exporter) attributes(formats attrs) {
+	as := slices.Collect(formats.all)
 	slices.SortStableFunc(as, func(a, b attr) int {
 		return compareKeys(x.d.names.text[a.name], x.d.names.text[b.name])
 	})
@@ -382,7 +387,7 @@ func (x *exporter) markupAttributes(t int32, depth int) {
 // each stretch (yjs/src/types/YXmlText.js, toString).
 func (x *exporter) markupText(t int32, depth int) {
 	x.d.delta(t, func(o op) {
-		as := slices.Clone(o.attrs)
+		as := slices.Collect(o.attrs.all)
 		name := func(a attr) string { return x.d.names.text[a.name] }
 		slices.SortFunc(as, func(a, b attr) int { return compareUTF16(name(a), name(b)) })
 		for _, a := range as {

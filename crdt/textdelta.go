@@ -162,7 +162,7 @@ func (t *textDelta) split() {
 }
 
 // orNull returns the attribute of a name; null for none and for undefined.
-func (a attrs) orNull(name int32) attr {
+func (a *attrs) orNull(name int32) attr {
 	if x := a.get(name); !x.v.isUndefined() {
 		return x
 	}
@@ -171,11 +171,11 @@ func (a attrs) orNull(name int32) attr {
 
 // attributes returns formats in Go, nil for none.
 func (d *Doc) attributes(as attrs) map[string]any {
-	if len(as) == 0 {
+	if as.len() == 0 {
 		return nil
 	}
-	out := make(map[string]any, len(as))
-	for _, a := range as {
+	out := make(map[string]any, as.len())
+	for a := range as.all {
 		out[d.names.text[a.name]] = a.v.decode()
 	}
 	return out
