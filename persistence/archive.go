@@ -24,6 +24,7 @@ type Archive struct {
 	bad      map[string]*DamageError
 	tails    map[string][]Record
 	tombs    map[string]uint64
+	parked   map[string][]segment
 	losses   losses
 	problems []*DamageError
 	log      *logScan
@@ -55,7 +56,7 @@ func OpenArchive(dir string) (*Archive, error) {
 	a := &Archive{
 		dir: dir, lock: lock,
 		metas: make(map[string]meta), bad: make(map[string]*DamageError),
-		tails: make(map[string][]Record), tombs: make(map[string]uint64),
+		tails: make(map[string][]Record), tombs: make(map[string]uint64), parked: make(map[string][]segment),
 	}
 	if err := a.read(); err != nil {
 		return nil, errors.Join(err, a.Close())
@@ -86,7 +87,13 @@ func (a *Archive) read() error {
 	if err := a.readRooms(); err != nil {
 		return err
 	}
-	return a.readLog(log, rooms.node)
+	if err := a.readLog(log, rooms.node); err != nil {
+		return err
+	}
+	for room, list := range a.parked {
+		a.takeParked(room, list)
+	}
+	return nil
 }
 
 func (a *Archive) problem(file string, err error) {
@@ -119,6 +126,12 @@ func (a *Archive) readRooms() (err error) {
 			if d, _ := readVerdict(a.seal, key, value); d != nil {
 				a.setAside(d)
 			}
+		case string(bucketParked):
+			list, err := a.seal.decodeList(key, value)
+			if err != nil {
+				a.setAside(listDamage(string(key), err))
+			}
+			a.parked[string(key)] = list
 		}
 	}})
 	if err != nil {
@@ -135,7 +148,40 @@ func (a *Archive) readRooms() (err error) {
 	if a.img, err = openImage(a.file); err != nil && !errors.Is(err, errNoMeta) {
 		return err
 	}
+	a.findLostLists(rangesOf(sc.problems, bucketParked))
 	return nil
+}
+
+// findLostLists sets aside the rooms named in the ranges that have chunks to which nothing refers any more.
+func (a *Archive) findLostLists(ranges []nameRange) {
+	if len(ranges) == 0 || a.img.badMetas == 2 {
+		return
+	}
+	r := newReferences()
+	for room, m := range a.metas {
+		r.refer(room, m.gen)
+	}
+	for room, list := range a.parked {
+		for _, g := range list {
+			r.refer(room, g.gen)
+		}
+	}
+	w := walker{img: a.img, element: func(bucket string, key, _ []byte) {
+		room, gen, _, err := decodeChunkKey(key)
+		switch {
+		case err != nil:
+		case bucket == string(bucketGarbage):
+			r.refer(room, gen)
+		case bucket == string(bucketChunks):
+			r.find(room, gen)
+		}
+	}}
+	w.walk()
+	for room := range r.found {
+		if inRanges(ranges, room) && r.orphaned(room) {
+			a.setAside(listDamage(room, errLost))
+		}
+	}
 }
 
 // readLog takes all records of the log.
@@ -187,6 +233,28 @@ func (a *Archive) take(lsn uint64, g *group) {
 		}
 		a.tails[r.room] = append(a.tails[r.room], Record{Room: r.room, Pos: r.pos, Update: bytes.Clone(rec.data)})
 	}
+}
+
+// takeParked puts the parked records of a room before those that the log has.
+func (a *Archive) takeParked(room string, list []segment) {
+	var recs []Record
+	for _, g := range list {
+		if g.to < a.tombs[room] {
+			continue
+		}
+		chunks := a.chunks(room, g.gen)
+		var err error
+		recs, err = a.seal.segmentRecords(recs, room, g, func(key []byte) []byte { return chunks[string(key)] })
+		if d, ok := errors.AsType[*DamageError](err); ok {
+			a.setAside(d)
+		}
+	}
+	inLog := make(map[Position]bool) // what was parked a moment before the copy is in both places
+	for _, r := range a.tails[room] {
+		inLog[r.Pos] = true
+	}
+	recs = slices.DeleteFunc(recs, func(r Record) bool { return inLog[r.Pos] })
+	a.tails[room] = append(recs, a.tails[room]...)
 }
 
 // meta returns the room's meta unless a tombstone has made it void.
@@ -295,7 +363,7 @@ type Chunk struct {
 	Err    error
 }
 
-// Chunks returns the stored chunks of a room, also of generations that are about to be removed.
+// Chunks returns the stored chunks of a room, also of generations that are about to be removed, and those of parked records.
 func (a *Archive) Chunks(room string) []Chunk {
 	var out []Chunk
 	a.eachChunk(appendChunkPrefix(nil, room), func(key, value []byte) {
@@ -313,7 +381,7 @@ func (a *Archive) Chunks(room string) []Chunk {
 	return out
 }
 
-// Records returns all records of a room that the log still has, including those that the snapshot covers.
+// Records returns all records of a room that are still there, in the log or parked, including those that the snapshot covers.
 func (a *Archive) Records(room string) []Record { return cloneTail(a.tails[room]) }
 
 func (a *Archive) chunks(room string, gen uint64) map[string][]byte {

@@ -20,7 +20,10 @@ const (
 	roomsFile = "rooms.db"
 	lockFile  = "LOCK"
 
-	schemaVersion = 1
+	// Schema of a file. An older binary refuses a file whose schema it does not know and leaves it as it is.
+	schemaPlain   = 1
+	schemaParked  = 2 // rooms.db with parked records (segment.go)
+	schemaVersion = schemaParked
 )
 
 // Bucket and key names of both files.
@@ -32,6 +35,7 @@ var (
 	bucketChunks      = []byte("s")
 	bucketGarbage     = []byte("g")
 	bucketQuarantine  = []byte("q")
+	bucketParked      = []byte("p")
 
 	keySchema = []byte("schema") // version(4) crc(4)
 	keyID     = []byte("id")     // 16 random bytes, the same in both files, crc(4)

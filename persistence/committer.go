@@ -133,7 +133,7 @@ func (s *Store) commit(g *group, maxSize int) (Commit, error) {
 	for _, r := range s.runs {
 		s.idx.add(r)
 	}
-	s.sizes.add(lsn, len(s.value)+len(s.dirValue))
+	s.batches.add(lsn, len(s.value)+len(s.dirValue), start)
 	s.mu.Unlock()
 	clear(s.runs)
 	s.trimmed(first)
@@ -188,7 +188,7 @@ func (s *Store) trimLog(tx *bolt.Tx, first, floor uint64) (uint64, error) {
 func (s *Store) trimIdle(keys uint64, bytes int64) bool {
 	s.mu.Lock()
 	floor := min(s.safeFloor.Load(), s.idx.last)
-	useless := s.sizes.before(floor)
+	useless := s.batches.before(floor)
 	s.mu.Unlock()
 	if s.logFirst >= floor || (floor-s.logFirst < keys && useless < bytes) || s.fenced() != nil || s.stopped() {
 		return false
@@ -216,7 +216,7 @@ func (s *Store) trimmed(first uint64) {
 	}
 	s.logFirst = first
 	s.mu.Lock()
-	s.sizes.trim(first)
+	s.batches.trim(first)
 	s.mu.Unlock()
 	if first == s.safeFloor.Load() {
 		s.opts.Events.truncated(first)

@@ -43,7 +43,7 @@ func (s *Store) Delete(ctx context.Context, room string) error {
 func (s *Store) known(room string) (bool, error) {
 	s.mu.Lock()
 	l := s.idx.rooms[room]
-	known := s.quarantine[room] != nil || (l != nil && len(l.runs) > 0)
+	known := s.quarantine[room] != nil || (l != nil && !l.none())
 	lost := !s.lost.none()
 	s.mu.Unlock()
 	if known || lost {
@@ -73,8 +73,14 @@ func (s *Store) buryJob(room string, lsn uint64, pardon bool) *job {
 				return 0, true, nil // saved after the tombstone
 			}
 		}
+		if list, err := s.segments(tx, room); err == nil && len(list) > 0 && list[len(list)-1].to >= lsn {
+			return 0, true, nil // parked after the tombstone
+		}
 		if !pardon && s.suspect(room) {
 			return 0, true, nil
+		}
+		if err := dropList(tx, room); err != nil {
+			return 0, false, err
 		}
 		if err := rooms.Delete(key); err != nil {
 			return 0, false, err

@@ -2,8 +2,6 @@ package persistence_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -49,14 +47,13 @@ func TestLogBytes(t *testing.T) {
 			appendWait(t, s, r)
 		}
 	}
-	var clock persistence.Clock
 	now := time.Now()
-	s.Housekeep(&clock, now)
+	s.Housekeep(now)
 	asked := drain(due)
 	if len(asked) != rooms || !slices.IsSorted(asked) { // all of them hold the beginning
 		t.Fatalf("CheckpointDue was told for %q, want all %d rooms, the oldest first", asked, rooms)
 	}
-	s.Housekeep(&clock, now.Add(5*time.Second))
+	s.Housekeep(now.Add(5 * time.Second))
 	if again := drain(due); len(again) > 0 {
 		t.Errorf("CheckpointDue was told again after 5 s for %q", again)
 	}
@@ -66,7 +63,7 @@ func TestLogBytes(t *testing.T) {
 			t.Fatalf("Save(%s) = %v, want nil", room, err)
 		}
 	}
-	s.Housekeep(&clock, now.Add(20*time.Second))
+	s.Housekeep(now.Add(20 * time.Second))
 	if again := drain(due); len(again) > 0 {
 		t.Errorf("CheckpointDue was told for %q, which are saved", again)
 	}
@@ -97,20 +94,22 @@ func TestLogBytes(t *testing.T) {
 func TestLogAge(t *testing.T) {
 	s, _, due, _, _ := logStore(t, persistence.Options{LogAge: time.Minute})
 	appendWait(t, s, record("old", 1))
-	var clock persistence.Clock
 	now := time.Now()
-	s.Housekeep(&clock, now)
+	s.Housekeep(now)
 	appendWait(t, s, record("young", 1))
-	s.Housekeep(&clock, now.Add(59*time.Second))
+	s.Housekeep(now.Add(59 * time.Second))
 	if got := drain(due); len(got) > 0 {
 		t.Errorf("after 59 s CheckpointDue was told for %q, want none", got)
 	}
-	s.Housekeep(&clock, now.Add(60*time.Second))
+	s.Housekeep(now.Add(60 * time.Second))
 	if got := drain(due); !slices.Equal(got, []string{"old"}) {
 		t.Errorf("after 60 s CheckpointDue was told for %q, want old", got)
 	}
-	s.Housekeep(&clock, now.Add(65*time.Second))
-	s.Housekeep(&clock, now.Add(71*time.Second))
+	s.Housekeep(now.Add(65 * time.Second))
+	if got := drain(due); !slices.Equal(got, []string{"young"}) {
+		t.Errorf("after 65 s CheckpointDue was told for %q, want young", got)
+	}
+	s.Housekeep(now.Add(71 * time.Second))
 	if got := drain(due); !slices.Equal(got, []string{"old"}) {
 		t.Errorf("10 s later CheckpointDue was told for %q, want old once more", got)
 	}
@@ -127,25 +126,7 @@ func TestScrub(t *testing.T) {
 			t.Fatalf("Save(%s) = %v, want nil", room, err)
 		}
 	}
-	path := filepath.Join(dir, "rooms.db")
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := slices.Index(b, 0)
-	for at = range b {
-		if string(b[at:min(at+17, len(b))]) == marks["bad"] {
-			break
-		}
-	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := f.WriteAt([]byte("A"), int64(at)); err != nil {
-		t.Fatal(err)
-	}
+	rot(t, dir, "rooms.db", marks["bad"])
 	r, ok := s.ScrubNow()
 	if !ok || r.Rooms != 2 || r.Damaged != 1 {
 		t.Errorf("Scrub = %+v, %v, want 2 rooms, 1 damaged", r, ok)

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"container/list"
+	"slices"
 	"sort"
 	"time"
 )
@@ -9,16 +10,25 @@ import (
 // roomLog is what the log holds of one room beyond its snapshot.
 type roomLog struct {
 	room    string
-	runs    []run // by LSN
+	runs    []run     // by LSN
+	parked  []segment // by LSN: what was moved to rooms.db (park.go), all of it before the runs
 	last    Position
-	bytes   int64
-	records int
+	bytes   int64  // of runs and parked
+	records int    // of runs and parked
 	tomb    uint64 // LSN of a tombstone that rooms.db has not followed yet, or 0
+	rotten  bool   // damage of parked was told
 	asked   time.Time
+	overdue time.Time // when it was first asked for what it still has in the log
 	elem    *list.Element
 }
 
-// first returns the LSN from which the log is needed for the room.
+// none tells whether there is nothing of the room beyond its snapshot.
+func (l *roomLog) none() bool { return len(l.runs) == 0 && len(l.parked) == 0 }
+
+// pins tells whether the room needs the log.
+func (l *roomLog) pins() bool { return l.tomb != 0 || len(l.runs) > 0 }
+
+// first returns the LSN from which the log is needed for a room that pins it.
 func (l *roomLog) first() uint64 {
 	if l.tomb != 0 {
 		return l.tomb
@@ -28,23 +38,33 @@ func (l *roomLog) first() uint64 {
 
 // index knows for every room with records in the log where they are. It is guarded by the store's mutex.
 type index struct {
-	rooms map[string]*roomLog
-	order list.List // *roomLog by first(), oldest in front
-	last  uint64    // LSN of the last commit
+	rooms  map[string]*roomLog
+	parked map[string]*roomLog // those of rooms that have parked records
+	order  list.List           // *roomLog that pin the log, by first(), oldest in front
+	last   uint64              // LSN of the last commit
 }
 
-func newIndex() *index { return &index{rooms: make(map[string]*roomLog)} }
+func newIndex() *index {
+	return &index{rooms: make(map[string]*roomLog), parked: make(map[string]*roomLog)}
+}
+
+// of returns the room's entry, which it makes when there is none.
+func (x *index) of(room string) *roomLog {
+	l := x.rooms[room]
+	if l == nil {
+		l = &roomLog{room: room}
+		x.rooms[room] = l
+	}
+	return l
+}
 
 // add notes one run of a committed batch.
 func (x *index) add(r roomRun) {
-	l := x.rooms[r.room]
-	if l == nil {
-		l = &roomLog{room: r.room}
-		x.rooms[r.room] = l
-	}
+	l := x.of(r.room)
 	if r.tomb {
-		l.runs, l.bytes, l.records, l.last = nil, 0, 0, Position{}
+		l.runs, l.parked, l.last = nil, nil, Position{}
 		l.tomb = r.lsn
+		x.count(l)
 	}
 	if r.count > 0 {
 		l.runs = append(l.runs, r.run)
@@ -59,27 +79,51 @@ func (x *index) add(r roomRun) {
 	}
 }
 
-// covered drops the runs of the room that a snapshot at pos makes superfluous.
+// covered drops what a snapshot of the room at pos makes superfluous.
 func (x *index) covered(room string, pos Position) {
 	l := x.rooms[room]
 	if l == nil {
 		return
 	}
-	kept := l.runs[:0]
-	l.bytes, l.records = 0, 0
-	for _, r := range l.runs {
-		if r.last.Compare(pos) > 0 {
-			kept = append(kept, r)
-			l.bytes += int64(r.n)
-			l.records += int(r.count)
-		}
+	l.runs = slices.DeleteFunc(l.runs, func(r run) bool { return r.last.Compare(pos) <= 0 })
+	if cap(l.runs) > 64 && len(l.runs) < cap(l.runs)/4 {
+		l.runs = slices.Clone(l.runs)
 	}
-	clear(l.runs[len(kept):])
-	l.runs = kept
-	if cap(kept) > 64 && len(kept) < cap(kept)/4 {
-		l.runs = append([]run(nil), kept...)
+	l.parked = slices.DeleteFunc(l.parked, func(g segment) bool { return g.last.Compare(pos) <= 0 })
+	l.overdue = time.Time{}
+	x.count(l)
+	x.place(l)
+}
+
+// park notes that the records of the batches in the segment are in rooms.db. A tombstone after them makes them void.
+func (x *index) park(room string, g segment) {
+	l := x.of(room)
+	if l.tomb <= g.to {
+		l.runs = slices.DeleteFunc(l.runs, func(r run) bool { return r.lsn >= g.from && r.lsn <= g.to })
+		l.parked = append(l.parked, g)
+		if g.last.Compare(l.last) > 0 {
+			l.last = g.last
+		}
+		l.overdue = time.Time{}
+		x.count(l)
 	}
 	x.place(l)
+}
+
+// count adds up what there is of the room.
+func (x *index) count(l *roomLog) {
+	l.bytes, l.records = 0, 0
+	for _, r := range l.runs {
+		l.bytes, l.records = l.bytes+int64(r.n), l.records+int(r.count)
+	}
+	for _, g := range l.parked {
+		l.bytes, l.records = l.bytes+int64(g.bytes), l.records+int(g.count)
+	}
+	if len(l.parked) > 0 {
+		x.parked[l.room] = l
+	} else {
+		delete(x.parked, l.room)
+	}
 }
 
 // buried notes that rooms.db has followed the room's tombstone at lsn.
@@ -90,15 +134,17 @@ func (x *index) buried(room string, lsn uint64) {
 	}
 }
 
-// place moves l to its place in the order, or removes it when the log is not needed for it. Its place is near the end nearly
+// place moves l to its place in the order, or takes it out when it does not pin the log. Its place is near the end nearly
 // always, because what remains after a checkpoint is recent.
 func (x *index) place(l *roomLog) {
 	if l.elem != nil {
 		x.order.Remove(l.elem)
 		l.elem = nil
 	}
-	if l.tomb == 0 && len(l.runs) == 0 {
-		delete(x.rooms, l.room)
+	if !l.pins() {
+		if l.none() {
+			delete(x.rooms, l.room)
+		}
 		return
 	}
 	at := x.order.Back()
@@ -123,6 +169,11 @@ func (x *index) floor() uint64 {
 // dirtyFrom returns the first LSN that may hold records of the room beyond a snapshot at pos.
 func (x *index) dirtyFrom(room string, pos Position) uint64 {
 	if l := x.rooms[room]; l != nil {
+		for _, g := range l.parked {
+			if g.last.Compare(pos) > 0 {
+				return g.from
+			}
+		}
 		for _, r := range l.runs {
 			if r.last.Compare(pos) > 0 {
 				return r.lsn
@@ -132,28 +183,51 @@ func (x *index) dirtyFrom(room string, pos Position) uint64 {
 	return x.last + 1
 }
 
-// due returns up to limit rooms, the oldest first, that hold the log at or before lsn and were not asked since notBefore; it
-// notes that they are asked at now.
-func (x *index) due(lsn uint64, now, notBefore time.Time, limit int) []string {
-	var rooms []string
-	for e := x.order.Front(); e != nil && len(rooms) < limit; e = e.Next() {
+// dueRooms are rooms that hold a log that is too long or too old.
+type dueRooms struct {
+	ask  []string          // to be asked for a checkpoint
+	park []string          // to be parked: set aside, or asked in vain
+	bury map[string]uint64 // deleted, and rooms.db could not follow when it should have: the LSNs of their tombstones
+}
+
+// due returns up to askAtOnce rooms, the oldest first, that hold the log at or before lsn and were not returned less than askAgain
+// ago. aside tells which rooms are set aside.
+func (x *index) due(lsn uint64, now time.Time, aside func(room string) bool) dueRooms {
+	d := dueRooms{bury: make(map[string]uint64)}
+	n := 0
+	for e := x.order.Front(); e != nil && n < askAtOnce; e = e.Next() {
 		l := e.Value.(*roomLog)
 		if l.first() > lsn {
 			break
 		}
-		if l.tomb == 0 && l.asked.Before(notBefore) {
-			l.asked = now
-			rooms = append(rooms, l.room)
+		if now.Sub(l.asked) < askAgain {
+			continue
+		}
+		n++
+		l.asked = now
+		if l.overdue.IsZero() {
+			l.overdue = now
+		}
+		switch {
+		case l.tomb != 0:
+			d.bury[l.room] = l.tomb
+		case aside(l.room):
+			d.park = append(d.park, l.room)
+		default:
+			d.ask = append(d.ask, l.room)
+			if now.Sub(l.overdue) >= parkAfter {
+				d.park = append(d.park, l.room)
+			}
 		}
 	}
-	return rooms
+	return d
 }
 
 // namesAfter returns the sorted names of the rooms with updates in the log that come after name.
 func (x *index) namesAfter(name string) []string {
 	var names []string
 	for n, l := range x.rooms {
-		if n > name && len(l.runs) > 0 {
+		if n > name && !l.none() {
 			names = append(names, n)
 		}
 	}

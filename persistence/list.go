@@ -58,7 +58,6 @@ func (s *Store) Rooms(ctx context.Context, after string, limit int) ([]Info, err
 func (s *Store) addLog(i *Info) bool {
 	if d := s.quarantine[i.Room]; d != nil {
 		i.Damage = d.Error()
-		return true
 	}
 	if l := s.idx.rooms[i.Room]; l != nil {
 		i.LogBytes, i.LogRecords = l.bytes, l.records

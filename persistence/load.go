@@ -45,7 +45,7 @@ func (s *Store) loadOnce(room string) (Stored, error) {
 	runs, tomb := s.idx.runsOf(room)
 	s.mu.Unlock()
 
-	st, m, found, err := s.readSnapshot(room, tomb)
+	st, m, found, err := s.readRooms(room, tomb)
 	if err != nil {
 		return Stored{}, err
 	}
@@ -55,11 +55,11 @@ func (s *Store) loadOnce(room string) (Stored, error) {
 	if loss != nil {
 		return Stored{}, loss
 	}
-	st.Tail, err = s.readTail(room, runs)
+	tail, err := s.readTail(room, runs)
 	if err != nil {
 		return Stored{}, err
 	}
-	st.Tail = orderTail(st.Tail, st.Snapshot.Pos, found)
+	st.Tail = orderTail(append(st.Tail, tail...), st.Snapshot.Pos, found)
 	if len(st.Tail) > 0 {
 		st.Pos = st.Tail[len(st.Tail)-1].Pos
 	}
@@ -69,32 +69,33 @@ func (s *Store) loadOnce(room string) (Stored, error) {
 	return st, nil
 }
 
-// readSnapshot reads the room's snapshot, unless a tombstone has made it void.
-func (s *Store) readSnapshot(room string, tomb uint64) (st Stored, m meta, found bool, err error) {
+// readRooms reads the room's snapshot, and as its tail the parked records, unless a tombstone has made them void. After damage of
+// parked records, which is errParked, the result is what is left.
+func (s *Store) readRooms(room string, tomb uint64) (st Stored, m meta, found bool, err error) {
 	damage := func(what string, err error) error {
 		return &DamageError{Room: room, File: roomsFile, What: what, Err: err}
 	}
 	err = guard(func() error {
 		return s.rooms.View(func(tx *bolt.Tx) error {
-			v := tx.Bucket(bucketRooms).Get([]byte(room))
-			if v == nil {
-				return nil
+			if v := tx.Bucket(bucketRooms).Get([]byte(room)); v != nil {
+				var err error
+				if m, err = s.seal.decodeMeta([]byte(room), v); err != nil {
+					return damage("meta", err)
+				}
+				if found = m.dirty > tomb || tomb == 0; !found {
+					m = meta{}
+				}
+			}
+			if found {
+				sv, state, err := s.seal.joinChunks(room, m, tx.Bucket(bucketChunks).Get)
+				if err != nil {
+					return damage("snapshot", err)
+				}
+				st = Stored{Snapshot: Snapshot{Pos: m.pos, State: state, StateVector: sv}, Pos: m.pos, Gen: m.gen}
 			}
 			var err error
-			if m, err = s.seal.decodeMeta([]byte(room), v); err != nil {
-				return damage("meta", err)
-			}
-			if tomb != 0 && m.dirty <= tomb {
-				m = meta{}
-				return nil
-			}
-			sv, state, err := s.seal.joinChunks(room, m, tx.Bucket(bucketChunks).Get)
-			if err != nil {
-				return damage("snapshot", err)
-			}
-			found = true
-			st = Stored{Snapshot: Snapshot{Pos: m.pos, State: state, StateVector: sv}, Pos: m.pos, Gen: m.gen}
-			return nil
+			st.Tail, err = s.readSegments(tx, nil, room, tomb)
+			return err
 		})
 	})
 	if isPageFault(err) {

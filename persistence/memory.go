@@ -25,6 +25,7 @@ type Memory struct {
 	// Guarded by mu.
 	mu      sync.Mutex
 	rooms   map[string]*memoryRoom
+	log     []memoryRun // in order; those that a Save or Delete has made superfluous leave when Backlog comes by
 	lsn     uint64
 	gen     uint64
 	faults  Faults
@@ -51,12 +52,22 @@ type memoryRoom struct {
 	saved  time.Time
 	tail   []Record
 	damage *DamageError
+	life   uint64 // LSN with which the room began
+}
+
+// memoryRun is what a Memory remembers of the records of one room in one commit, for Backlog.
+type memoryRun struct {
+	room  string
+	life  uint64
+	last  Position
+	bytes int64
+	at    time.Time
 }
 
 // NewMemory returns an empty Memory. Close ends its goroutine.
-func NewMemory(o Options) *Memory { return newMemory(o, make(map[string]*memoryRoom), 0, 0) }
+func NewMemory(o Options) *Memory { return newMemory(o, make(map[string]*memoryRoom), nil, 0, 0) }
 
-func newMemory(o Options, rooms map[string]*memoryRoom, lsn, gen uint64) *Memory {
+func newMemory(o Options, rooms map[string]*memoryRoom, log []memoryRun, lsn, gen uint64) *Memory {
 	o = o.withDefaults()
 	m := &Memory{
 		opts:  o,
@@ -64,6 +75,7 @@ func newMemory(o Options, rooms map[string]*memoryRoom, lsn, gen uint64) *Memory
 		stop:  make(chan struct{}),
 		dead:  make(chan struct{}),
 		rooms: rooms,
+		log:   log,
 		lsn:   lsn,
 		gen:   gen,
 	}
@@ -103,7 +115,7 @@ func (m *Memory) Crash() *Memory {
 		c.tail = slices.Clone(r.tail)
 		rooms[name] = &c
 	}
-	return newMemory(m.opts, rooms, m.lsn, m.gen)
+	return newMemory(m.opts, rooms, slices.Clone(m.log), m.lsn, m.gen)
 }
 
 // Append is Store.Append.
@@ -133,6 +145,32 @@ func (m *Memory) Health() error {
 		return m.fence
 	}
 	return m.stalled
+}
+
+// Backlog is Store.Backlog. A Memory counts records that it need not keep out of LogBytes at once, and those of a room that is
+// set aside as parked.
+func (m *Memory) Backlog() Backlog {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.log = slices.DeleteFunc(m.log, func(r memoryRun) bool {
+		mr := m.rooms[r.room]
+		return mr == nil || mr.life != r.life || (mr.gen != 0 && r.last.Compare(mr.snap.Pos) <= 0)
+	})
+	var b Backlog
+	parked := make(map[string]bool)
+	for _, r := range m.log {
+		if m.rooms[r.room].damage != nil {
+			b.ParkedBytes += r.bytes
+			parked[r.room] = true
+			continue
+		}
+		b.LogBytes += r.bytes
+		if b.LogHolder == "" {
+			b.LogHolder, b.LogAge = r.room, time.Since(r.at)
+		}
+	}
+	b.ParkedRooms = len(parked)
+	return b
 }
 
 // run is the committer.
@@ -250,12 +288,13 @@ func (m *Memory) store(r roomRun, value []byte) {
 	if mr.tail, err = appendRun(mr.tail, value, r.room, r.run); err != nil {
 		panic(err) // it was encoded a moment ago
 	}
+	m.log = append(m.log, memoryRun{r.room, mr.life, r.last, int64(r.n), time.Now()})
 }
 
 func (m *Memory) room(name string) *memoryRoom {
 	r := m.rooms[name]
 	if r == nil {
-		r = &memoryRoom{}
+		r = &memoryRoom{life: m.lsn + 1}
 		m.rooms[name] = r
 	}
 	return r
@@ -419,7 +458,7 @@ func (r *memoryRoom) info(name string) Info {
 		}
 	}
 	if r.damage != nil {
-		i = Info{Room: name, Damage: r.damage.Error()}
+		i.Damage = r.damage.Error()
 	}
 	return i
 }

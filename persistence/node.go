@@ -26,16 +26,15 @@ func appendLSN(s seal, key []byte, lsn uint64) []byte {
 }
 
 func (n *node) readSchema(key, value []byte) {
-	switch {
-	case !bytes.Equal(key, keySchema):
-	default:
-		v, err := seal(0).check(value, key)
-		if err != nil || len(v) != 4 {
-			n.bad = errors.Join(err, errLayout)
-			return
-		}
-		n.schema = binary.BigEndian.Uint32(v)
+	if !bytes.Equal(key, keySchema) {
+		return
 	}
+	v, err := seal(0).check(value, key)
+	if err != nil || len(v) != 4 {
+		n.bad = errors.Join(err, errLayout)
+		return
+	}
+	n.schema = binary.BigEndian.Uint32(v)
 }
 
 func (n *node) readID(key, value []byte) {
@@ -93,10 +92,18 @@ func putNode(tx *bolt.Tx, id []byte, floor uint64) error {
 		return err
 	}
 	return errors.Join(
-		n.Put(keySchema, seal(0).stamp(binary.BigEndian.AppendUint32(nil, schemaVersion), 0, keySchema)),
+		putSchema(tx, schemaPlain),
 		n.Put(keyID, seal(0).stamp(bytes.Clone(id), 0, keyID)),
 		n.Put(keyFloor, appendLSN(newSeal(id), keyFloor, floor)),
 	)
+}
+
+func schemaValue(schema uint32) []byte {
+	return seal(0).stamp(binary.BigEndian.AppendUint32(nil, schema), 0, keySchema)
+}
+
+func putSchema(tx *bolt.Tx, schema uint32) error {
+	return tx.Bucket(bucketNode).Put(keySchema, schemaValue(schema))
 }
 
 // createBolt makes a file that is whole as soon as it has its name: fill writes it in one transaction.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -40,7 +41,7 @@ func (s *Store) open() error {
 	if err := s.openLog(log, rooms.node); err != nil {
 		return err
 	}
-	if err := s.dropCovered(); err != nil {
+	if err := errors.Join(s.readParked(), s.dropCovered()); err != nil {
 		return fmt.Errorf("%s: %w", roomsFile, err)
 	}
 	s.safeFloor.Store(s.logFirst)
@@ -199,7 +200,7 @@ func (s *Store) noteBatch(lsn uint64, size int, runs []roomRun) {
 	for _, r := range runs {
 		s.idx.add(r)
 	}
-	s.sizes.add(lsn, size)
+	s.batches.add(lsn, size, time.Now())
 }
 
 // salvageLog writes the log anew with what is right in it, and sets aside the rooms that have lost something.
@@ -225,7 +226,7 @@ func (s *Store) salvageLog(path string, sc *scan, rooms node) error {
 	if err := v.rebuild(path, s.id); err != nil {
 		return err
 	}
-	s.idx, s.sizes = newIndex(), logSizes{}
+	s.idx, s.batches = newIndex(), logBatches{}
 	again, err := scanNode(path)
 	if err != nil {
 		return err
@@ -260,6 +261,28 @@ func (s *Store) dirtyOf(room string) (lsn uint64) {
 	return lsn
 }
 
+// readParked puts the parked records into the index. Rooms whose list is damaged are set aside already.
+func (s *Store) readParked() error {
+	return guard(func() error {
+		return s.rooms.View(func(tx *bolt.Tx) error {
+			b := tx.Bucket(bucketParked)
+			if b == nil {
+				return nil
+			}
+			return b.ForEach(func(k, v []byte) error {
+				list, err := s.seal.decodeList(k, v)
+				if err != nil {
+					return nil
+				}
+				for _, g := range list {
+					s.idx.park(string(k), g)
+				}
+				return nil
+			})
+		})
+	})
+}
+
 // dropCovered takes out of the index what snapshots already have.
 func (s *Store) dropCovered() error {
 	return guard(func() error {
@@ -268,9 +291,6 @@ func (s *Store) dropCovered() error {
 			for room, l := range s.idx.rooms {
 				v := rooms.Get([]byte(room))
 				if v == nil {
-					if l.tomb != 0 {
-						continue
-					}
 					continue
 				}
 				m, err := s.seal.decodeMeta([]byte(room), v)

@@ -33,6 +33,8 @@ type Events struct {
 	// CheckpointDue asks for a Save of the room, because the log has become long or old. The room may be one that nobody has
 	// open. It is repeated, not more than every 10 s per room, until the room is saved.
 	CheckpointDue func(room string)
+	// Parked is told after a room's records were moved out of the log, because nobody could save the room.
+	Parked func(Parked)
 	// Truncated is told after the log was shortened; floor is the first LSN that remains.
 	Truncated func(floor uint64)
 	// Renewed is told after wal.db was replaced by a file without free pages; size is its size in bytes.
@@ -64,6 +66,14 @@ type Checkpoint struct {
 	Pos   Position
 	Bytes int
 	Took  time.Duration // from the start of the first write
+}
+
+// Parked describes the records that were moved out of the log for one room.
+type Parked struct {
+	Room    string
+	Records int
+	Bytes   int64
+	Took    time.Duration
 }
 
 // Scrub describes one pass over everything stored.
@@ -117,6 +127,12 @@ func (e *Events) checkpointed(c Checkpoint) {
 func (e *Events) checkpointDue(room string) {
 	if e.CheckpointDue != nil {
 		e.CheckpointDue(room)
+	}
+}
+
+func (e *Events) parked(p Parked) {
+	if e.Parked != nil {
+		e.Parked(p)
 	}
 }
 

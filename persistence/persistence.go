@@ -28,18 +28,32 @@
 //
 //	bucket "r"  room name -> meta: position, generation, sizes, CRC-32C (meta.go)
 //	bucket "s"  room name, generation, number -> chunk of a snapshot, at most 16 KB, with CRC-32C (chunk.go)
-//	bucket "g"  room name, generation -> nothing: chunks that no meta refers to, yet to be removed
+//	bucket "p"  room name -> list of the room's parked records, which are chunks too (segment.go); only in files of schema 2
+//	bucket "g"  room name, generation -> nothing: chunks that nothing else refers to, yet to be removed
 //	bucket "q"  room name -> why the room is set aside (quarantine)
 //	bucket "n"  schema, id of the directory, floor, last LSN, lost log ranges
 //
 // Rooms are keyed by their name rather than a hash of it: a list sorted by name is then a cursor walk, and a damaged value can
 // still be named. The directory lies in other pages than the batch, so that a damaged page of the log names its rooms.
 //
+// # Who holds the log
+//
+// The log is as long as the oldest record that no snapshot covers. When it is too long or too old, the rooms that hold it are asked
+// for a checkpoint (Events.CheckpointDue), whether anybody has them open or not. A room that is set aside cannot be saved, and
+// others may not be: their document may not be readable, or the server full. The records of the former are parked at once, those of
+// the latter when it was asked in vain for five minutes: they are moved to rooms.db as they are. Load, Archive and Repair see no
+// difference; a snapshot that covers parked records, or Delete, removes them.
+//
+// # Versions
+//
+// Each file has a schema, and a file of a newer one is refused (ErrNewer) without a change. Schema 2 is that of a rooms.db with
+// parked records; without any it has schema 1. An older binary therefore opens what has none, and cannot overlook what has some.
+//
 // # Invariants
 //
 //   - A batch is in wal.db as long as its LSN is at least the floor; LSNs are contiguous.
-//   - The floor passes a record only after a rooms.db commit that is later than the checkpoint which covers it: either of the two
-//     meta pages of rooms.db then leads to that checkpoint.
+//   - The floor passes a record only after a rooms.db commit that is later than the checkpoint which covers it, or the parking of
+//     it: either of the two meta pages of rooms.db then leads to that.
 //   - A damaged room is named, and neither Save nor Append touches it until it is deleted or repaired.
 //   - All access to bbolt happens in goroutines with debug.SetPanicOnFault: a bad page is an error of one call.
 package persistence
@@ -91,8 +105,8 @@ type Info struct {
 	Checkpoint Position  // position of the snapshot; zero when there is none
 	Gen        uint64    // generation of the snapshot; 0 when there is none
 	Size       int64     // bytes of the snapshot's state
-	LogBytes   int64     // bytes in the log that a checkpoint at Pos would free
-	LogRecords int       // records in the log that a checkpoint at Pos would free, counted by batch
+	LogBytes   int64     // bytes, in the log or parked, that a checkpoint at Pos would free
+	LogRecords int       // records, in the log or parked, that a checkpoint at Pos would free, counted by batch
 	Saved      time.Time // when the snapshot was written; zero when there is none
 	Damage     string    // why the room is set aside; empty when it is not
 }

@@ -27,7 +27,7 @@ func (s *Store) worthRenewing() bool {
 	st := s.log.Stats()
 	free := int64(st.FreePageN+st.PendingPageN) * int64(s.log.Info().PageSize)
 	s.mu.Lock()
-	live := s.sizes.total
+	live := s.batches.total
 	s.mu.Unlock()
 	return free > renewFree && live < renewLive && free > 4*live
 }

@@ -41,7 +41,7 @@ func Repair(ctx context.Context, dir string) (r Repaired, err error) {
 	for _, room := range rooms {
 		d := s.damage(room)
 		st, whole := s.salvage(room)
-		if !whole || (st.Gen == 0 && (len(st.Tail) == 0 || d.File == roomsFile)) {
+		if !whole || (st.Gen == 0 && (len(st.Tail) == 0 || d.File == roomsFile && !errors.Is(d, errParked))) {
 			r.Lost = append(r.Lost, Info{Room: room, Damage: d.Error()})
 			lost = append(lost, d)
 			continue
@@ -103,8 +103,8 @@ func (s *Store) salvage(room string) (st Stored, whole bool) {
 	s.mu.Lock()
 	runs, tomb := s.idx.runsOf(room)
 	s.mu.Unlock()
-	st, _, found, err := s.readSnapshot(room, tomb)
-	if err != nil {
+	st, _, found, err := s.readRooms(room, tomb)
+	if err != nil && !errors.Is(err, errParked) {
 		return Stored{}, false
 	}
 	for _, r := range runs {

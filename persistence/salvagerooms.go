@@ -17,7 +17,7 @@ type roomsSalvage struct {
 	pending []entry
 	bytes   int
 	metas   map[string]bool // rooms with a right meta
-	chunks  map[string]bool // rooms with right chunks
+	chunks  references
 	maxGen  uint64
 	damaged []*DamageError
 	err     error
@@ -35,7 +35,7 @@ func salvageRooms(path string, n node, s seal) error {
 	if err != nil {
 		return err
 	}
-	v := &roomsSalvage{seal: s, out: out, node: n, metas: make(map[string]bool), chunks: make(map[string]bool)}
+	v := &roomsSalvage{seal: s, out: out, node: n, metas: make(map[string]bool), chunks: newReferences()}
 	if err := v.run(path); err != nil {
 		return errors.Join(err, out.abandon())
 	}
@@ -59,9 +59,13 @@ func (v *roomsSalvage) run(path string) error {
 	}
 	ranges := lostNames(sc.problems)
 	lost.Rooms = append(lost.Rooms, ranges...)
-	for room := range v.chunks {
+	parked := rangesOf(sc.problems, bucketParked)
+	for room := range v.chunks.found {
 		if !v.metas[room] && inRanges(ranges, room) {
 			v.damaged = append(v.damaged, &DamageError{Room: room, File: roomsFile, What: "its meta is lost"})
+		}
+		if inRanges(parked, room) && v.chunks.orphaned(room) {
+			v.damaged = append(v.damaged, listDamage(room, errLost))
 		}
 	}
 	for _, p := range sc.problems {
@@ -101,18 +105,33 @@ func (v *roomsSalvage) visit(bucket string, key, value []byte) {
 			return
 		}
 		v.metas[string(key)] = true
+		v.chunks.refer(string(key), m.gen)
 		v.maxGen = max(v.maxGen, m.gen)
 	case string(bucketChunks):
 		room, gen, _, err := decodeChunkKey(key)
 		if err != nil {
 			return // its room misses it
 		}
-		v.chunks[room] = true
+		v.chunks.find(room, gen)
 		v.maxGen = max(v.maxGen, gen)
 		if _, err := v.seal.decodeChunk(key, value); err != nil {
 			return
 		}
 	case string(bucketGarbage):
+		if room, gen, _, err := decodeChunkKey(key); err == nil {
+			v.chunks.refer(room, gen)
+		}
+	case string(bucketParked):
+		list, err := v.seal.decodeList(key, value)
+		if err != nil {
+			v.damaged = append(v.damaged, listDamage(string(key), err))
+			return
+		}
+		for _, g := range list {
+			v.chunks.refer(string(key), g.gen)
+			v.maxGen = max(v.maxGen, g.gen)
+		}
+		v.put(bucketNode, keySchema, schemaValue(schemaParked))
 	case string(bucketQuarantine):
 		if d, _ := readVerdict(v.seal, key, value); d != nil {
 			value = appendVerdict(v.seal, d)
@@ -122,6 +141,41 @@ func (v *roomsSalvage) visit(bucket string, key, value []byte) {
 	}
 	v.put([]byte(bucket), key, value)
 }
+
+// references tells which generations of chunks there are, and which of them something refers to: a meta, a list of parked records,
+// or a mark of garbage.
+type references struct {
+	found    map[string]map[uint64]bool // by room and generation
+	referred map[generation]bool
+}
+
+func newReferences() references {
+	return references{make(map[string]map[uint64]bool), make(map[generation]bool)}
+}
+
+func (r references) find(room string, gen uint64) {
+	if r.found[room] == nil {
+		r.found[room] = make(map[uint64]bool)
+	}
+	r.found[room][gen] = true
+}
+
+func (r references) refer(room string, gen uint64) {
+	r.referred[generation{room: room, gen: gen}] = true
+}
+
+// orphaned tells whether nothing refers to some generation of the room.
+func (r references) orphaned(room string) bool {
+	for gen := range r.found[room] {
+		if !r.referred[generation{room: room, gen: gen}] {
+			return true
+		}
+	}
+	return false
+}
+
+// errLost says that an entry is in a part of the file that cannot be read.
+var errLost = errors.New("it is lost")
 
 func (v *roomsSalvage) put(bucket, key, value []byte) {
 	v.pending = append(v.pending, entry{bytes.Clone(bucket), bytes.Clone(key), bytes.Clone(value)})
@@ -134,7 +188,10 @@ func (v *roomsSalvage) flush() {
 	if v.err == nil {
 		v.err = v.out.commit(func(tx *bolt.Tx) error {
 			for _, e := range v.pending {
-				b := tx.Bucket(e.bucket)
+				b, err := tx.CreateBucketIfNotExists(e.bucket)
+				if err != nil {
+					return err
+				}
 				b.FillPercent = 0.9 // in the order of keys
 				if err := b.Put(e.key, e.value); err != nil {
 					return err
@@ -157,10 +214,13 @@ func makeRooms(tx *bolt.Tx, id []byte, floor uint64) error {
 }
 
 // lostNames returns the room names whose entries the problems put in doubt.
-func lostNames(problems []problem) []nameRange {
+func lostNames(problems []problem) []nameRange { return rangesOf(problems, bucketRooms) }
+
+// rangesOf returns the keys of a bucket that the problems put in doubt.
+func rangesOf(problems []problem, bucket []byte) []nameRange {
 	var out []nameRange
 	for _, p := range problems {
-		if p.bucket == string(bucketRooms) || p.bucket == allBuckets {
+		if p.bucket == string(bucket) || p.bucket == allBuckets {
 			out = append(out, nameRange{p.from, p.to})
 		}
 	}

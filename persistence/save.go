@@ -3,6 +3,7 @@ package persistence
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -54,7 +55,7 @@ type snapshotWriter struct {
 	// Progress: what is committed, and what the current step adds to it.
 	gen, stepGen   uint64
 	next, stepNext uint32
-	old            generation // to be swept after the last step
+	old            []generation // to be swept after the last step
 }
 
 // generation names the chunks of one generation of a room.
@@ -119,7 +120,7 @@ func (w *snapshotWriter) flip(tx *bolt.Tx) (used int, err error) {
 	tomb := s.idx.tombOf(w.room)
 	m.dirty = s.idx.dirtyFrom(w.room, w.snap.Pos)
 	s.mu.Unlock()
-	w.old = generation{}
+	w.old = nil
 	if v := rooms.Get(key); v != nil {
 		old, err := s.seal.decodeMeta(key, v)
 		if err != nil {
@@ -129,15 +130,20 @@ func (w *snapshotWriter) flip(tx *bolt.Tx) (used int, err error) {
 			return 0, fmt.Errorf("save %q at %s over %s: %w", w.room, w.snap.Pos, old.pos, ErrStale)
 		}
 		m.topEpoch = max(m.topEpoch, old.topEpoch)
-		w.old = generation{w.room, old.gen, old.chunks}
+		w.old = append(w.old, generation{w.room, old.gen, old.chunks})
 	}
-	if d := s.lossOf(w.room, w.old.gen != 0, m.dirty); d != nil {
+	if d := s.lossOf(w.room, len(w.old) > 0, m.dirty); d != nil {
 		return 0, d
 	}
-	if w.old.gen != 0 {
-		if used, err = dropOrLeave(tx, &w.old); err != nil {
-			return used, err
-		}
+	parked, err := s.unlist(tx, w.room, func(g segment) bool { return g.to >= tomb && g.last.Compare(w.snap.Pos) > 0 })
+	if d, ok := errors.AsType[*DamageError](err); ok {
+		return 0, s.setAside(d)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if w.old, used, err = dropOrLeave(tx, append(w.old, parked...)); err != nil {
+		return used, err
 	}
 	return used + 128, rooms.Put(key, s.seal.appendMeta(nil, w.room, m))
 }
@@ -148,29 +154,33 @@ func (w *snapshotWriter) after() {
 	s.mu.Lock()
 	s.idx.covered(w.room, w.snap.Pos)
 	s.mu.Unlock()
-	if w.old.gen != 0 {
-		s.saver.sweep(w.old)
+	for _, g := range w.old {
+		s.saver.sweep(g)
 	}
 	s.opts.Events.checkpointed(Checkpoint{
 		Room: w.room, Pos: w.snap.Pos, Bytes: len(w.snap.State), Took: time.Since(w.began),
 	})
 }
 
-// dropOrLeave removes a generation at once when it is small, and clears g then; otherwise it is marked as garbage.
-func dropOrLeave(tx *bolt.Tx, g *generation) (used int, err error) {
-	const atOnce = saveBytes / chunkData
-	if g.chunks > atOnce {
-		return 64, tx.Bucket(bucketGarbage).Put(appendChunkKey(nil, g.room, g.gen, 0), []byte{})
-	}
-	chunks := tx.Bucket(bucketChunks)
-	for i := range g.chunks {
-		if err := chunks.Delete(appendChunkKey(nil, g.room, g.gen, i)); err != nil {
-			return used, err
+// dropOrLeave removes generations at once as long as there are few chunks, and returns the others, which are marked as garbage.
+func dropOrLeave(tx *bolt.Tx, old []generation) (left []generation, used int, err error) {
+	chunks, garbage := tx.Bucket(bucketChunks), tx.Bucket(bucketGarbage)
+	for _, g := range old {
+		if used+int(g.chunks)*chunkData > saveBytes {
+			left = append(left, g)
+			if err := garbage.Put(appendChunkKey(nil, g.room, g.gen, 0), []byte{}); err != nil {
+				return left, used, err
+			}
+			continue
 		}
-		used += chunkData
+		for i := range g.chunks {
+			if err := chunks.Delete(appendChunkKey(nil, g.room, g.gen, i)); err != nil {
+				return left, used, err
+			}
+		}
+		used += int(g.chunks) * chunkData
 	}
-	*g = generation{}
-	return used, nil
+	return left, used, nil
 }
 
 // sweep removes the chunks of a generation that no meta refers to, in the background.

@@ -156,8 +156,7 @@ func scanLog(path string, s seal, n node, add func(lsn uint64, size int, runs []
 // roomsScan is what a walk over rooms.db finds.
 type roomsScan struct {
 	*scan
-	rooms   int
-	damaged []*DamageError // rooms whose meta is damaged, by name
+	damaged []*DamageError // rooms whose meta, or list of parked records, is damaged
 }
 
 // scanRooms walks rooms.db. Unless full is set, leaf pages with chunks are not read; Load and the scrubber check those.
@@ -168,12 +167,15 @@ func scanRooms(path string, s seal, full bool) (*roomsScan, error) {
 		shallow = ""
 	}
 	sc, err := scanFile(path, walker{shallow: shallow, element: func(bucket string, key, value []byte) {
-		if bucket != string(bucketRooms) {
-			return
-		}
-		r.rooms++
-		if _, err := s.decodeMeta(key, value); err != nil {
-			r.damaged = append(r.damaged, metaDamage(s, key, value, err)...)
+		switch bucket {
+		case string(bucketRooms):
+			if _, err := s.decodeMeta(key, value); err != nil {
+				r.damaged = append(r.damaged, metaDamage(s, key, value, err)...)
+			}
+		case string(bucketParked):
+			if _, err := s.decodeList(key, value); err != nil {
+				r.damaged = append(r.damaged, listDamage(string(key), err))
+			}
 		}
 	}})
 	if err != nil {

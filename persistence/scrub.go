@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 const (
@@ -31,7 +33,7 @@ func (s *Store) runScrubber() {
 	}
 }
 
-// scrub loads every room once. It returns false when the store was closed meanwhile.
+// scrub loads every room once, and of those that are set aside reads the parked records. It returns false when the store was closed meanwhile.
 func (s *Store) scrub() (Scrub, bool) {
 	start := time.Now()
 	var r Scrub
@@ -44,9 +46,6 @@ func (s *Store) scrub() (Scrub, bool) {
 		}
 		for _, i := range infos {
 			after = i.Room
-			if i.Damage != "" {
-				continue
-			}
 			if !s.scrubRoom(ctx, i, &r) {
 				return r, false
 			}
@@ -60,7 +59,12 @@ func (s *Store) scrub() (Scrub, bool) {
 
 // scrubRoom loads a room, then rests as its size demands. It returns false when the store was closed meanwhile.
 func (s *Store) scrubRoom(ctx context.Context, i Info, r *Scrub) bool {
-	_, err := s.Load(ctx, i.Room)
+	var err error
+	if i.Damage == "" {
+		_, err = s.Load(ctx, i.Room)
+	} else {
+		err = s.checkParked(i.Room)
+	}
 	if _, ok := errors.AsType[*DamageError](err); ok {
 		r.Damaged++
 	}
@@ -75,4 +79,33 @@ func (s *Store) scrubRoom(ctx context.Context, i Info, r *Scrub) bool {
 	case <-t.C:
 		return true
 	}
+}
+
+// checkParked reads the parked records of a room that is set aside, and tells of damage once.
+func (s *Store) checkParked(room string) error {
+	err := guard(func() error {
+		return s.rooms.View(func(tx *bolt.Tx) error {
+			_, err := s.readSegments(tx, nil, room, 0)
+			return err
+		})
+	})
+	if isPageFault(err) {
+		err = &DamageError{Room: room, File: roomsFile, What: "a page with parked records cannot be used", Err: err}
+	}
+	d, ok := errors.AsType[*DamageError](err)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	l := s.idx.rooms[room]
+	told := l == nil || l.rotten
+	if !told {
+		l.rotten = true
+	}
+	s.mu.Unlock()
+	if told {
+		return nil
+	}
+	s.opts.Events.damaged(d)
+	return d
 }

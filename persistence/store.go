@@ -45,7 +45,7 @@ type Store struct {
 	// Guarded by mu.
 	mu         sync.Mutex
 	idx        *index
-	sizes      logSizes
+	batches    logBatches
 	quarantine map[string]*DamageError
 	lost       losses            // what is lost without a name
 	pardoned   map[string]uint64 // rooms that were begun anew after a loss, and when

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"weft/persistence"
 )
@@ -27,6 +28,7 @@ type Store interface {
 	Quarantined() []persistence.Info
 	Space() <-chan struct{}
 	Queued() int64
+	Backlog() persistence.Backlog
 	Health() error
 	Close() error
 }
@@ -55,6 +57,7 @@ func Run(t *testing.T, h Harness) {
 		{"SaveAhead", testSaveAhead},
 		{"Delete", testDelete},
 		{"DeleteCrash", testDeleteCrash},
+		{"Backlog", testBacklog},
 		{"Rooms", testRooms},
 		{"Names", testNames},
 		{"Invalid", testInvalid},
@@ -351,6 +354,38 @@ func testDeleteCrash(t *testing.T, h Harness) {
 	if err != nil || len(infos) != 0 {
 		t.Errorf("Rooms() = %v, %v, want none", infos, err)
 	}
+}
+
+func testBacklog(t *testing.T, h Harness) {
+	s := h.Open(t, persistence.Options{})
+	if b := s.Backlog(); b.LogHolder != "" || b.LogAge != 0 || b.ParkedRooms != 0 || b.ParkedBytes != 0 {
+		t.Errorf("Backlog() of an empty store = %+v, want nobody to hold the log", b)
+	}
+	began := time.Now()
+	put(t, s, rec("a", 1))
+	put(t, s, rec("b", 1))
+	put(t, s, rec("a", 2))
+	holder := func(when, want string) {
+		t.Helper()
+		b := s.Backlog()
+		if b.LogHolder != want {
+			t.Errorf("Backlog() %s = %+v, want %q to hold the log", when, b, want)
+		}
+		if want != "" && (b.LogBytes < int64(len(rec(want, 1).Update)) || b.LogAge <= 0 || b.LogAge > time.Since(began)) {
+			t.Errorf("Backlog() %s = %+v, want its record's bytes, and an age up to %v", when, b, time.Since(began))
+		}
+	}
+	holder("after three records", "a")
+	save(t, s, "a", persistence.Snapshot{Pos: pos(1)})
+	holder("after a Save of the oldest", "b")
+	if err := s.Delete(t.Context(), "b"); err != nil {
+		t.Fatalf("Delete(b) = %v, want nil", err)
+	}
+	holder("after a Delete of the oldest", "a")
+	s = h.Crash(t, s)
+	holder("after a crash", "a")
+	save(t, s, "a", persistence.Snapshot{Pos: pos(2)})
+	holder("after a Save of all", "")
 }
 
 func testRooms(t *testing.T, h Harness) {
