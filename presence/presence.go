@@ -67,6 +67,8 @@ const (
 	// clockSlack is how far above the known clock a clock over maxClock may lie:
 	// a client whose id was driven to maxClock by somebody else can go on.
 	clockSlack = 1 << 10
+	// keptItems is the longest list of decoded entries whose memory is kept.
+	keptItems = 64
 	// keptStamps is the largest scratch memory for stamped states that is kept.
 	keptStamps = 4 << 10 // bytes
 )
@@ -163,6 +165,7 @@ func (t *Table) Version() uint64 { return t.version }
 func (t *Table) Apply(c ConnID, who *Identity, update []byte, now time.Time) (Outcome, error) {
 	items, err := decode(t.scratch[:0], update)
 	t.scratch = items
+	defer t.tidy()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -173,10 +176,6 @@ func (t *Table) Apply(c ConnID, who *Identity, update []byte, now time.Time) (Ou
 	if from == nil {
 		from = &conn{id: c, who: who, primary: items[0].id}
 	}
-	if cap(t.stamped) > keptStamps {
-		t.stamped = nil
-	}
-	t.stamped = t.stamped[:0]
 	for i := range items {
 		if err := t.check(from, &items[i]); err != nil {
 			return Outcome{}, err
@@ -189,6 +188,18 @@ func (t *Table) Apply(c ConnID, who *Identity, update []byte, now time.Time) (Ou
 		t.apply(&out, from, &items[i], now)
 	}
 	return out, nil
+}
+
+// tidy forgets the update that was applied, and gives back the memory of a large one.
+func (t *Table) tidy() {
+	clear(t.scratch)
+	t.stamped = t.stamped[:0]
+	if cap(t.scratch) > keptItems {
+		t.scratch = nil
+	}
+	if cap(t.stamped) > keptStamps {
+		t.stamped = nil
+	}
 }
 
 // check looks at the state of an entry that could be accepted or become a claim,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -312,6 +313,39 @@ func TestLimits(t *testing.T) {
 		want(t, "depth 50,000", apply(t, tb, 1, 0, say{1, 2, nested(50_000)}), presence.Outcome{Dropped: 1})
 		want(t, "brackets in a string", apply(t, tb, 1, 0, say{1, 2, `"\"` + strings.Repeat("[", 500) + `"`}), presence.Outcome{Changed: true})
 	})
+}
+
+// TestManyIDsInOneMessage is what y-protocols never forgets: a message about
+// 200,000 people.
+func TestManyIDsInOneMessage(t *testing.T) {
+	tb := presence.New(presence.Limits{})
+	apply(t, tb, 1, 0, say{1 << 40, 5, `"victim"`})
+	entries := make([]say, 200_000)
+	for i := range entries {
+		entries[i] = say{uint64(i), 1, `"x"`}
+	}
+	many := update(entries...)
+	before := heap()
+	out, err := tb.Apply(2, nil, many, epoch)
+	if err != nil || out.Dropped != 200_000-8 || tb.Live() != 9 {
+		t.Errorf("Apply of 200,000 ids = %+v, %v with %d people, want all but 8 dropped and 9 people", out, err, tb.Live())
+	}
+	if grown := heap() - before; grown > 64<<10 {
+		t.Errorf("a message about 200,000 people leaves %d bytes behind, want next to nothing", grown)
+	}
+	runtime.KeepAlive(many)
+	tb.Leave(2, epoch)
+	tb.Tick(epoch.Add(30 * time.Second))
+	want(t, "All when it has left", all(t, tb), []say{{1 << 40, 5, `"victim"`}})
+	want(t, "the victim's next state", apply(t, tb, 1, 0, say{1 << 40, 6, `"still here"`}), presence.Outcome{Changed: true})
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func TestInvalidUpdatesChangeNothing(t *testing.T) {

@@ -45,7 +45,7 @@ func TestCalmRoomDoesNotWait(t *testing.T) {
 	})
 }
 
-// TestBusyRoomMerges sends 2,000 updates a second to 200 clients: they leave as
+// TestBusyRoomMerges sends 2,000 updates a second to 100 clients: they leave as
 // few messages, none later than maxPause, and nobody misses anything.
 func TestBusyRoomMerges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -54,25 +54,25 @@ func TestBusyRoomMerges(t *testing.T) {
 		w := start(t, room.Options{})
 		defer w.stop()
 		w.log.onBatch = func(b room.Batch) { waited, frames = max(waited, b.Waited), frames+b.Frames }
-		clients := w.crowd(200)
+		clients := w.crowd(100)
 		frames = 0
-		for i := range 4000 {
+		for i := range 2000 {
 			clients[i%10].typed("x")
 			time.Sleep(500 * time.Microsecond)
 		}
 		time.Sleep(time.Second)
 		settle(clients...)
-		// 25,000 deliveries a second are 125 broadcasts a second to 200, and a quarter
+		// 25,000 deliveries a second are 250 broadcasts a second to 100, and a quarter
 		// of a second may be taken in advance.
-		if frames < 100 || frames > 2*125+40 {
-			t.Errorf("4,000 updates in 2 s left as %d frames, want 100 to 290", frames)
+		if frames < 100 || frames > 250+63+20 {
+			t.Errorf("2,000 updates in 1 s left as %d frames, want 100 to 333", frames)
 		}
 		if waited > 50*time.Millisecond {
 			t.Errorf("an update waited for %v, want at most 50ms", waited)
 		}
 		for i, c := range clients {
-			if got := len(c.text()); got != 4000 {
-				t.Fatalf("client %d has %d characters, want all 4,000", i, got)
+			if got := len(c.text()); got != 2000 {
+				t.Fatalf("client %d has %d characters, want all 2,000", i, got)
 			}
 		}
 	})
@@ -104,7 +104,7 @@ func TestWaitingUpdatesAreBounded(t *testing.T) {
 // TestMergedUpdatesConverge lets authors insert, delete and format at random,
 // faster than a busy room sends on, with a reader that lags at times.
 func TestMergedUpdatesConverge(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(5) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(seed, 5))
@@ -114,7 +114,7 @@ func TestMergedUpdatesConverge(t *testing.T) {
 				clients = append(clients, w.join("r", &client{}, peer(2000)))
 				slow := clients[60]
 				settle(clients...)
-				for range 1500 {
+				for range 1000 {
 					c := clients[rnd.IntN(10)]
 					n := c.doc.Text("t")
 					if length := len(n); length > 5 && rnd.IntN(3) == 0 {

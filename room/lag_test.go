@@ -211,7 +211,7 @@ func TestReaderThatNeverReadsCostsConstantMemory(t *testing.T) {
 }
 
 // TestWhatSlowReadersCost measures the heap of a room with a document of 1 MiB, in
-// which 4,000 pastes of 8 kB replace each other, without and with somebody who does not read.
+// which 2,000 pastes of 8 kB replace each other, without and with somebody who does not read.
 func TestWhatSlowReadersCost(t *testing.T) {
 	grown := func(disturb func(w *world, deaf *client, round int)) (bytes int64) {
 		synctest.Test(t, func(t *testing.T) {
@@ -224,7 +224,7 @@ func TestWhatSlowReadersCost(t *testing.T) {
 			deaf.doc = nil // the room's memory counts, not the client's
 			deaf.deaf = true
 			before := heap()
-			for i := range 4000 {
+			for i := range 2000 {
 				a.edit(func(tx *crdt.Tx) error {
 					if err := tx.Text("t").Delete(0, tx.Text("t").Len()); err != nil {
 						return err

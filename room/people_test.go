@@ -1,6 +1,7 @@
 package room_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -232,4 +233,40 @@ func TestRenewalsAreRelayedInTime(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestReconnectOfTheSameUserTakesOver comes back on a new conn while the old one
+// is not known to be dead, with the state it had and with a newer one.
+func TestReconnectOfTheSameUserTakesOver(t *testing.T) {
+	for clock, state := range map[uint64]string{3: `"me"`, 4: `"me, elsewhere"`} {
+		synctest.Test(t, func(t *testing.T) {
+			w := start(t, room.Options{})
+			defer w.stop()
+			p := peer(0)
+			p.User = presence.User{ID: "u1"}
+			old, other := w.join("r", &client{}, p), w.join("r", &client{}, peer(0))
+			old.announce(7, 3, `"me"`)
+			settle(old, other)
+			old.deaf = true // its network is gone
+
+			back := w.join("r", &client{}, p)
+			back.announce(7, clock, state)
+			settle(back, other)
+			old.session.Leave()
+			settle(back, other)
+			if diff := cmp.Diff(map[uint64]person{7: {clock, state}}, other.people, cmp.AllowUnexported(person{})); diff != "" {
+				t.Errorf("after the old conn is gone others see (-want +got):\n%s", diff)
+			}
+			for i, m := range other.inbox {
+				if m.Kind == protocol.Awareness && bytes.Contains(m.Data, []byte("null")) {
+					t.Errorf("message %d removes somebody who was here all the time: %q", i, m.Data)
+				}
+			}
+			back.session.Leave()
+			settle(other)
+			if len(other.people) != 0 {
+				t.Errorf("after the new conn left others see %v, want nobody", other.people)
+			}
+		})
+	}
 }
