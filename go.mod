@@ -5,10 +5,12 @@ go 1.26.0
 ignore (
 	./client-demo/web/node_modules
 	./crdt/crdttest/oracle/node_modules
+	./gateway/peers/node_modules
 	./gateway/providers/node_modules
 )
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/MicahParks/keyfunc/v3 v3.9.1
 	github.com/alecthomas/kong v1.17.0
 	github.com/golang-jwt/jwt/v5 v5.3.1

@@ -10,14 +10,18 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"weft/cmd/weft/bench"
 )
 
 // cli is the command line; kong reads names, help and defaults from the tags.
 type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve documents (the default)."`
 	Inspect inspectCmd `cmd:"" help:"List, check, dump, export, import, compact or repair a data directory."`
+	Bench   benchCmd   `cmd:"" help:"Put load on a server and measure what it bears."`
 	Token   tokenCmd   `cmd:"" help:"Print a token for development and tests."`
 	Version versionCmd `cmd:"" help:"Print the version of this binary."`
 }
@@ -56,7 +60,7 @@ func run(args []string, std streams) (code int) {
 		kong.Name("weft"),
 		kong.Description("A self-hosted backend for collaborative editing: Yjs editors connect unmodified, saved means saved."),
 		kong.DefaultEnvars("WEFT"),
-		kong.Vars{"admin": defaultAdmin},
+		kong.Vars{"admin": defaultAdmin, "scenarios": strings.Join(bench.Scenarios(), ", ")},
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(code int) { panic(exitRequest(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
