@@ -2,14 +2,11 @@ package gateway_test
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/gorilla/websocket"
 
 	"weft/gateway"
 	"weft/protocol"
@@ -35,25 +32,15 @@ func FuzzClientBytes(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	l := &pipes{conns: make(chan net.Conn, 1), done: make(chan struct{})}
-	hs := &http.Server{Handler: s}
-	go func() { _ = hs.Serve(l) }() // ends with Close below
-	f.Cleanup(func() { hs.Close() })
+	serve := servePipes(f, s)
 	ended := 0
 	f.Fuzz(func(t *testing.T, b []byte) {
-		near, far := net.Pipe()
+		near := serve(t, "/yjs/fuzz")
 		defer near.Close()
-		l.conns <- far
-		d := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return near, nil }}
-		ws, resp, err := d.Dial("ws://pipe/yjs/fuzz", nil)
-		if err != nil {
-			t.Fatalf("Dial = %v, want nil", err)
-		}
-		resp.Body.Close()
 		read := make(chan struct{})
 		go func() { // ends with the pipe
 			defer close(read)
-			_, _ = io.Copy(io.Discard, ws.NetConn())
+			_, _ = io.Copy(io.Discard, near)
 		}()
 		_, _ = near.Write(b) // an error when the server has closed already
 		near.Close()

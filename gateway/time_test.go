@@ -38,6 +38,14 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
+// listenPipes serves h on pipes until stop is called.
+func listenPipes(h http.Handler) (l *pipes, stop func()) {
+	l = &pipes{conns: make(chan net.Conn, 1), done: make(chan struct{})}
+	hs := &http.Server{Handler: h}
+	go func() { _ = hs.Serve(l) }() // ends with Close
+	return l, func() { _ = hs.Close() }
+}
+
 // inBubble runs f in a bubble with a server and the socket of one upgraded client; the client's part is f's.
 func inBubble(t *testing.T, rooms gateway.Rooms, f func(t *testing.T, r *recorder, client net.Conn)) {
 	synctest.Test(t, func(t *testing.T) { bubble(t, rooms, f) })
@@ -45,18 +53,22 @@ func inBubble(t *testing.T, rooms gateway.Rooms, f func(t *testing.T, r *recorde
 
 // bubble is the inside of inBubble.
 func bubble(t *testing.T, rooms gateway.Rooms, f func(t *testing.T, r *recorder, client net.Conn)) {
+	bubbleAt(t, gateway.Options{Rooms: rooms}, "/yjs/time", f)
+}
+
+// bubbleAt is bubble with the server's options and the path that the client asks for.
+func bubbleAt(t *testing.T, o gateway.Options, path string, f func(t *testing.T, r *recorder, client net.Conn)) {
 	events := &recorder{}
-	s, err := gateway.New(gateway.Options{Rooms: rooms, Events: events.events()})
+	o.Events = events.events()
+	s, err := gateway.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &pipes{conns: make(chan net.Conn, 1), done: make(chan struct{})}
-	hs := &http.Server{Handler: s}
-	go func() { _ = hs.Serve(l) }() // ends with Close below
+	l, stop := listenPipes(s)
 	near, far := net.Pipe()
 	l.conns <- far
 	d := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return near, nil }}
-	ws, resp, err := d.Dial("ws://pipe/yjs/time", nil)
+	ws, resp, err := d.Dial("ws://pipe"+path, nil)
 	if err != nil {
 		t.Fatalf("Dial = %v, want nil", err)
 	}
@@ -66,7 +78,7 @@ func bubble(t *testing.T, rooms gateway.Rooms, f func(t *testing.T, r *recorder,
 	if err := s.Drain(t.Context()); err != nil {
 		t.Errorf("Drain = %v, want nil", err)
 	}
-	hs.Close()
+	stop()
 }
 
 // wantEnd checks how and when the only connection of a bubble ended.
