@@ -5,6 +5,9 @@ import "fmt"
 // Check verifies the invariants of the document and returns the first that
 // does not hold. It is meant for tests: it visits everything.
 func (d *Doc) Check() error {
+	if err := d.checkMarks(); err != nil {
+		return err
+	}
 	listed := make(map[ref]bool)
 	for c := range d.clients {
 		if err := d.checkClient(int32(c)); err != nil {
@@ -24,6 +27,39 @@ func (d *Doc) Check() error {
 		}
 	}
 	return nil
+}
+
+// checkMarks verifies that what is remembered of indexes is true.
+func (d *Doc) checkMarks() error {
+	marks := append([]mark{}, d.marks.at...)
+	for i := range marks {
+		if err := d.checkMark(d.marks.list, marks[i]); err != nil {
+			return fmt.Errorf("mark %d: %w", i, err)
+		}
+	}
+	if d.caret.at == 0 {
+		return nil
+	}
+	if err := d.checkMark(d.caret.list, mark{d.caret.at, d.caret.index}); err != nil {
+		return fmt.Errorf("caret: %w", err)
+	}
+	return nil
+}
+
+func (d *Doc) checkMark(list int32, m mark) error {
+	units := uint32(0)
+	for r := d.lists[list].first; r != 0; r = d.items.at(r).right {
+		if r == m.ref {
+			if units != m.index {
+				return fmt.Errorf("%d units before it, not %d", units, m.index)
+			}
+			return nil
+		}
+		if d.isContent(r) {
+			units += d.items.at(r).length
+		}
+	}
+	return fmt.Errorf("not in its list")
 }
 
 func (d *Doc) checkClient(n int32) error {

@@ -131,6 +131,9 @@ type Doc struct {
 	enc    encoderV2
 	ranges []deletion
 	caret  caret
+	marks  marks
+	local  Tx       // of Edit
+	out    []byte   // an update on its way out
 	hot    siblings // kept from one call to the next
 	yata
 }
@@ -158,6 +161,7 @@ func (d *Doc) reset() {
 	d.pending = pending{}
 	d.opened = nil
 	d.hot = siblings{}
+	d.caret, d.marks = caret{}, marks{}
 	for name, kind := range d.opts.Types {
 		d.types[d.root(d.names.intern([]byte(name)))].kind = kind
 	}

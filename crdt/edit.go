@@ -33,18 +33,29 @@ func (d *Doc) Edit(f func(*Tx) error) (update []byte, err error) {
 	d.editing = true
 	func() {
 		defer func() { d.editing = false }()
-		err = f(&Tx{d})
+		d.local.d = d
+		err = f(&d.local)
 	}()
 	d.commit(true)
+	if !d.hasChanged() {
+		return nil, err
+	}
+	d.out = d.appendTransaction(d.out[:0], V1)
+	update = slices.Clone(d.out)
+	if cap(d.out) > keepColumns {
+		d.out = nil
+	}
+	return update, err
+}
+
+// hasChanged tells whether the transaction that has just been committed wrote or deleted something.
+func (d *Doc) hasChanged() bool {
 	for _, c := range d.tx.touched {
 		if d.clients[c].next != d.clients[c].before {
-			return d.appendTransaction(nil, V1), err
+			return true
 		}
 	}
-	if len(d.tx.deletes) > 0 {
-		return d.appendTransaction(nil, V1), err
-	}
-	return nil, err
+	return len(d.tx.deletes) > 0
 }
 
 // Text returns the root text of a name.
@@ -73,7 +84,8 @@ type shared struct {
 type cursor struct {
 	list        int32
 	left, right ref
-	attrs       attrs // formats in force, in texts
+	index       uint32 // units left of it
+	attrs       attrs  // formats in force, in texts
 }
 
 func (s shared) start() cursor {
@@ -84,10 +96,15 @@ func (s shared) start() cursor {
 
 // forward steps over one item.
 func (c *cursor) forward(d *Doc) {
-	if it := d.items.at(c.right); !it.deleted() && it.kind() == kindFormat {
-		c.attrs.update(d.attrOf(c.right))
+	it := d.items.at(c.right)
+	if !it.deleted() {
+		if it.kind() == kindFormat {
+			c.attrs.update(d.attrOf(c.right))
+		} else if it.countable() {
+			c.index += it.length
+		}
 	}
-	c.left, c.right = c.right, d.items.at(c.right).right
+	c.left, c.right = c.right, it.right
 }
 
 // seek steps over n units, splitting the item that the place falls into.
@@ -96,17 +113,28 @@ func (s shared) seek(n int) (cursor, error) {
 	if n < 0 || n > s.length() {
 		return c, fmt.Errorf("%w: %d of %d", ErrIndex, n, s.length())
 	}
-	rest := uint32(n)
-	if !s.d.types[s.t].formatted {
-		rest = s.d.resume(&c, rest)
+	plain := !s.d.types[s.t].formatted
+	steps := 0
+	if plain {
+		steps = s.d.resume(&c, uint32(n))
 	}
-	err := s.advance(&c, rest)
+	for c.index < uint32(n) {
+		if c.right == 0 {
+			return c, fmt.Errorf("%w: %d past the end", ErrIndex, uint32(n)-c.index)
+		}
+		s.within(c.right, uint32(n)-c.index)
+		c.forward(s.d)
+		steps++
+	}
 	s.d.caret = caret{}
-	if c.left != 0 && !s.d.types[s.t].formatted {
+	if c.left != 0 && plain {
 		left := s.d.items.at(c.left) // the last one that counts
 		s.d.caret = caret{list: c.list, at: c.left, index: uint32(n) - left.length}
+		if steps > markAfter {
+			s.d.marks.leave(c.list, c.left, s.d.caret.index)
+		}
 	}
-	return c, err
+	return c, nil
 }
 
 // caret remembers where the last local edit was, since the next one is
@@ -118,33 +146,36 @@ type caret struct {
 }
 
 // resume moves a cursor at the start of its list to an item near n that has
-// fewer units before it, and returns how many are still to go.
-func (d *Doc) resume(c *cursor, n uint32) uint32 {
-	if d.caret.at == 0 || d.caret.list != c.list || d.caret.index > 2*n {
-		return n
+// fewer units before it, and returns how many items it stepped over: from the
+// caret, a mark or the end of the list, whatever is nearest.
+func (d *Doc) resume(c *cursor, n uint32) (steps int) {
+	l := &d.lists[c.list]
+	distance, at := n, mark{}
+	if k := d.caret; k.at != 0 && k.list == c.list && max(k.index, n)-min(k.index, n) < distance {
+		distance, at = max(k.index, n)-min(k.index, n), mark{k.at, k.index}
 	}
-	r, index := d.caret.at, d.caret.index
+	if l.last != 0 && l.units-n < distance {
+		distance, at = l.units-n, mark{l.last, l.units}
+		if d.isContent(l.last) {
+			at.index -= d.items.at(l.last).length
+		}
+	}
+	if distance > markAfter {
+		if k, ok := d.marks.nearest(c.list, n, distance); ok {
+			at = k
+		}
+	}
+	r, index := at.ref, at.index
 	for index >= n && r != 0 {
 		if r = d.items.at(r).left; r != 0 && d.isContent(r) {
 			index -= d.items.at(r).length
 		}
+		steps++
 	}
-	if r == 0 {
-		return n
+	if r != 0 {
+		c.left, c.right, c.index = d.items.at(r).left, r, index
 	}
-	c.left, c.right = d.items.at(r).left, r
-	return n - index
-}
-
-func (s shared) advance(c *cursor, n uint32) error {
-	for n > 0 {
-		if c.right == 0 {
-			return fmt.Errorf("%w: %d past the end", ErrIndex, n)
-		}
-		n -= s.within(c.right, n)
-		c.forward(s.d)
-	}
-	return nil
+	return steps
 }
 
 // within returns how many of the next n units the item at r counts, after
@@ -177,7 +208,10 @@ func (s shared) remove(c *cursor, n uint32) error {
 			return fmt.Errorf("%w: %d past the end", ErrIndex, n)
 		}
 		if k := s.within(c.right, n); k > 0 {
+			s.d.marks.held = true
 			s.d.deleteItem(&s.d.tx.changes, c.right)
+			s.d.marks.held = false
+			s.d.marks.deleted(c.list, c.index, k)
 			n -= k
 		}
 		c.forward(s.d)
@@ -212,7 +246,12 @@ func (s shared) insert(c *cursor, kind uint8, fill func(*client, *item) uint32) 
 		d.types[it.body].item = r
 	}
 	where := d.caret
+	d.marks.held = true
 	d.link(r, &p)
+	d.marks.held = false
+	if it.countable() && !it.deleted() {
+		d.marks.inserted(d, c.list, c.index, it.length)
+	}
 	if where.list == it.list && where.at != 0 && where.at == it.left && it.countable() {
 		d.caret = caret{list: it.list, at: r, index: where.index + d.items.at(it.left).length}
 	}
@@ -221,8 +260,49 @@ func (s shared) insert(c *cursor, kind uint8, fill func(*client, *item) uint32) 
 	return r, nil
 }
 
+// typeOn lets the author's last run of text go on with more when the cursor
+// stands right behind it and a new item would become part of it, and tells
+// whether it did.
+func (d *Doc) typeOn(c *cursor, text string) bool {
+	author := d.clientIndex(d.opts.ClientID)
+	if d.watch != nil || d.redone != nil || author == noClient || c.left == 0 {
+		return false
+	}
+	cl := &d.clients[author]
+	it := d.items.at(c.left)
+	if cl.tail != c.left || it.end() != cl.next || it.kind() != kindString || it.deleted() ||
+		d.lists[it.list].key != noKey || len(cl.slab)+len(text) > maxSlab || cl.next > maxClock-1<<24 {
+		return false
+	}
+	if !d.items.precedesRight(c.left, it) && (it.tag&flagNoRor == 0 || c.right != 0) || it.right != c.right {
+		return false
+	}
+	d.touch(author)
+	if c.right != 0 {
+		d.items.pinLeft(c.left, c.right)
+	}
+	units, ascii := lib0.UTF16Len([]byte(text))
+	if !ascii {
+		it.tag |= flagWide
+	}
+	cl.slab = append(cl.slab, text...)
+	it.length += uint32(units)
+	d.lists[it.list].units += uint32(units)
+	cl.next += uint32(units)
+	if d.caret.list == it.list && d.caret.at != c.left {
+		d.caret = caret{}
+	}
+	d.marks.inserted(d, c.list, c.index, uint32(units))
+	c.index += uint32(units)
+	d.markChanged(&d.tx.changes, it.list)
+	return true
+}
+
 // insertString puts text, which must be UTF-8, at the cursor.
 func (s shared) insertString(c *cursor, text string) error {
+	if s.d.typeOn(c, text) {
+		return nil
+	}
 	_, err := s.insert(c, kindString, func(cl *client, it *item) uint32 {
 		cl.slab = append(cl.slab, text...)
 		units, ascii := lib0.UTF16Len(cl.slab[it.body:])

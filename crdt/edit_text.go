@@ -78,8 +78,11 @@ func (t SharedText) Delete(index, length int) error {
 	if length < 0 || index < 0 || length > t.Len()-index {
 		return fmt.Errorf("%w: %d+%d of %d", ErrIndex, index, length, t.Len())
 	}
+	if length == 0 {
+		return nil
+	}
 	c, err := t.s.seek(index)
-	if err != nil || length == 0 {
+	if err != nil {
 		return err
 	}
 	return t.removeAt(&c, length)

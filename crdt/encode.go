@@ -555,15 +555,22 @@ func (w *writer) ranges(d *Doc, ranges []deletion) {
 func (d *Doc) appendTransaction(dst []byte, v Version) []byte {
 	w := d.writerTo(dst, v)
 	byID := func(a, b int32) int { return cmp.Compare(d.clients[b].id, d.clients[a].id) }
-	wrote := slices.DeleteFunc(slices.Clone(d.tx.touched), func(c int32) bool {
-		return d.clients[c].next == d.clients[c].before
-	})
-	slices.SortFunc(wrote, byID)
+	wrote := d.tx.wrote[:0]
+	for _, c := range d.tx.touched {
+		if d.clients[c].next != d.clients[c].before {
+			wrote = append(wrote, c)
+		}
+	}
+	if d.tx.wrote = wrote; len(wrote) > 1 {
+		slices.SortFunc(wrote, byID)
+	}
 	w.uint(uint64(len(wrote)))
 	for _, c := range wrote {
 		w.structs(d, &d.clients[c], d.clients[c].before)
 	}
-	slices.SortStableFunc(d.tx.deletes, func(a, b deletion) int { return byID(a.client, b.client) })
+	if len(d.tx.deletes) > 1 {
+		slices.SortStableFunc(d.tx.deletes, func(a, b deletion) int { return byID(a.client, b.client) })
+	}
 	w.ranges(d, d.tx.deletes)
 	return w.finish(dst)
 }

@@ -133,6 +133,7 @@ func (a *applier) extend(b *block, client int32) bool {
 	it.length += b.length
 	d.lists[it.list].units += b.length
 	c.next += b.length
+	d.marks.changed(it.list)
 	d.markChanged(&d.tx.changes, it.list)
 	return true
 }
@@ -249,6 +250,7 @@ func (d *Doc) link(r ref, p *placing) {
 	if it.list == d.caret.list {
 		d.caret = caret{}
 	}
+	d.marks.changed(it.list)
 	if it.countable() {
 		l.units += it.length
 	}

@@ -99,6 +99,7 @@ func (d *Doc) quickTyped(u []byte) bool {
 	c.slab = append(c.slab, text...)
 	it.length += uint32(n)
 	list.units += uint32(n)
+	d.marks.changed(it.list)
 	c.next += uint32(n)
 	return true
 }
@@ -153,6 +154,7 @@ func (d *Doc) quickDeleted(u []byte) bool {
 	d.begin()
 	d.caret = caret{}
 	list.units -= uint32(n)
+	d.marks.changed(it.list)
 	c.dead += int(n)
 	if d.wasteful(c) {
 		d.compact(c)

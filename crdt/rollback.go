@@ -55,6 +55,7 @@ func (d *Doc) restore(s *saved) {
 	d.recent = [2]int32{noClient, noClient}
 	d.order = nil
 	d.hot = siblings{}
+	d.caret, d.marks = caret{}, marks{}
 	d.opts.ClientID = s.author
 	d.tx = transaction{n: d.tx.n}
 }

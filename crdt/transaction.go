@@ -11,6 +11,7 @@ type transaction struct {
 	changes
 	n       uint64  // number of this transaction, stamps clients and types
 	touched []int32 // clients that wrote
+	wrote   []int32 // scratch: those of them that have something new
 	texts   []int32 // typed texts that changed
 	deleted []int32 // clients of deleted ranges in order of their first, see cleanup.go
 	frames  []frame // scratch of walks over nested types
@@ -130,6 +131,7 @@ func (d *Doc) markDeleted(ch *changes, r ref) (holdsType bool) {
 	if it.list == d.caret.list {
 		d.caret = caret{}
 	}
+	d.marks.changed(it.list)
 	if it.countable() {
 		d.lists[it.list].units -= it.length
 	}
@@ -329,6 +331,7 @@ func (d *Doc) collectList(l int32, stack []frame) []frame {
 	if d.caret.list == l {
 		d.caret = caret{}
 	}
+	d.marks.changed(l)
 	return stack
 }
 
@@ -444,6 +447,9 @@ func (d *Doc) mergeItems(leftRef, rightRef ref) bool {
 	}
 	if !d.joinContent(left, right, leftRef, rightRef) {
 		return false
+	}
+	if d.marks.list == left.list && len(d.marks.at) > 0 {
+		d.marks.merged(d, leftRef, rightRef)
 	}
 	if d.caret.at == rightRef {
 		d.caret.at = leftRef
