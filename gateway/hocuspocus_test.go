@@ -24,25 +24,25 @@ import (
 	"weft/room"
 )
 
-// hpClient is one Hocuspocus socket, seen from its frames.
-type hpClient struct{ *client }
+// hpSocket is one Hocuspocus socket, seen from its frames.
+type hpSocket struct{ *client }
 
 // joinHP opens a socket that must be accepted.
-func (r *rig) joinHP(path string) hpClient { r.t.Helper(); return hpClient{r.join(path)} }
+func (r *rig) joinHP(path string) hpSocket { r.t.Helper(); return hpSocket{r.join(path)} }
 
 // say sends a message about a document.
-func (c hpClient) say(address string, k protocol.Kind, data []byte) {
+func (c hpSocket) say(address string, k protocol.Kind, data []byte) {
 	c.t.Helper()
 	c.send(protocol.Hocuspocus{Address: address}.Append(nil, protocol.Message{Kind: k, Data: data}))
 }
 
-func (c hpClient) token(address, token, version string) {
+func (c hpSocket) token(address, token, version string) {
 	c.t.Helper()
 	c.say(address, protocol.Token, protocol.JoinToken(token, version))
 }
 
 // hear waits for a message about a document for which want is true; others are skipped.
-func (c hpClient) hear(what, address string, want func(protocol.Message) bool) protocol.Message {
+func (c hpSocket) hear(what, address string, want func(protocol.Message) bool) protocol.Message {
 	c.t.Helper()
 	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		c.t.Fatal(err)
@@ -62,13 +62,13 @@ func (c hpClient) hear(what, address string, want func(protocol.Message) bool) p
 	}
 }
 
-func (c hpClient) hearKind(address string, k protocol.Kind) protocol.Message {
+func (c hpSocket) hearKind(address string, k protocol.Kind) protocol.Message {
 	c.t.Helper()
 	return c.hear(k.String(), address, func(m protocol.Message) bool { return m.Kind == k })
 }
 
 // wantBarred waits for a refusal and checks its words.
-func (c hpClient) wantBarred(address, want string) {
+func (c hpSocket) wantBarred(address, want string) {
 	c.t.Helper()
 	if m := c.hearKind(address, protocol.Barred); string(m.Data) != want {
 		c.t.Errorf("document %q: barred with %q, want %q", address, m.Data, want)
@@ -76,10 +76,10 @@ func (c hpClient) wantBarred(address, want string) {
 }
 
 // ping checks that the socket works in both directions.
-func (c hpClient) ping() { c.t.Helper(); c.say("", protocol.Ping, nil); c.hearKind("", protocol.Pong) }
+func (c hpSocket) ping() { c.t.Helper(); c.say("", protocol.Ping, nil); c.hearKind("", protocol.Pong) }
 
 // enter syncs a document with nothing in it.
-func (c hpClient) enter(address, token string) {
+func (c hpSocket) enter(address, token string) {
 	c.t.Helper()
 	c.token(address, token, "4.8.0")
 	c.say(address, protocol.SyncStep1, []byte{0})
@@ -194,25 +194,25 @@ func TestHocuspocusFlood(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		auth auth.Authorizer
-		send func(c hpClient)
+		send func(c hpSocket)
 	}{
-		{"messages without a token", tokens{}, func(c hpClient) {
+		{"messages without a token", tokens{}, func(c hpSocket) {
 			for range 1001 {
 				c.say("d", protocol.QueryAwareness, nil)
 			}
 		}},
-		{"messages behind a token", hang, func(c hpClient) {
+		{"messages behind a token", hang, func(c hpSocket) {
 			c.token("d", "t", "")
 			for range 1001 {
 				c.say("d", protocol.QueryAwareness, nil)
 			}
 		}},
-		{"bytes", tokens{}, func(c hpClient) {
+		{"bytes", tokens{}, func(c hpSocket) {
 			for i := range 6 {
 				c.say(fmt.Sprint(i), protocol.Update, make([]byte, 1<<20))
 			}
 		}},
-		{"documents", tokens{}, func(c hpClient) {
+		{"documents", tokens{}, func(c hpSocket) {
 			for i := range 101 {
 				c.say(fmt.Sprint(i), protocol.QueryAwareness, nil)
 			}
@@ -296,10 +296,10 @@ func TestHocuspocusQueueKeepsOrder(t *testing.T) {
 // TestHocuspocusNewestTokenCounts sends a good token while a bad one is being looked at.
 func TestHocuspocusNewestTokenCounts(t *testing.T) {
 	asked, looked := make(chan string, 10), make(chan struct{})
-	r := start(t, gateway.Options{AuthTime: patience, Auth: authFunc(func(_ context.Context, q auth.Request) (auth.Grant, error) {
+	r := start(t, gateway.Options{AuthTime: patience, Auth: authFunc(func(ctx context.Context, q auth.Request) (auth.Grant, error) {
 		asked <- q.Token
 		<-looked
-		return tokens{"good": writers("d")}.Authorize(nil, q) //nolint:staticcheck // SA1012: it does not look at it
+		return tokens{"good": writers("d")}.Authorize(ctx, q)
 	})})
 	c := r.joinHP("/hocuspocus")
 	c.token("d", "bad", "4.8.0")
@@ -745,7 +745,7 @@ func TestAuthorizerIsLeftWhenTheClientIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := hpClient{&client{t, ws}}
+		c := hpSocket{&client{t, ws}}
 		if path == "/hocuspocus" {
 			c.token("d", "t", "")
 		}
