@@ -66,7 +66,7 @@ func runWriter(dir string) error {
 	return s.Close()
 }
 
-// writeRoom appends to one room, with a few appends in flight, and saves it now and then.
+// writeRoom appends to one room, with a few appends in flight, and saves and parks it now and then.
 func writeRoom(s *persistence.Store, room string) {
 	st, err := s.Load(context.Background(), room)
 	if err != nil && !errors.Is(err, persistence.ErrNotFound) {
@@ -92,6 +92,11 @@ func writeRoom(s *persistence.Store, room string) {
 		if err != nil {
 			fmt.Println("E", err)
 			return
+		}
+		if seq%23 == 0 {
+			if err := s.Park(context.Background(), room); err != nil {
+				fmt.Println("E", err)
+			}
 		}
 		if seq%37 == 0 {
 			err := s.Save(context.Background(), room, persistence.Snapshot{Pos: r.Pos, State: writerState(room, seq), StateVector: []byte(room)})

@@ -223,19 +223,30 @@ func TestDamage(t *testing.T) {
 	if err := s.CopyTo(t.Context(), live); err != nil {
 		t.Fatalf("CopyTo = %v, want nil", err)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatalf("Close() = %v, want nil", err)
+	parked := fastDir(t)
+	os.Remove(parked)
+	for room := range want {
+		if err := s.Park(t.Context(), room); err != nil {
+			t.Fatalf("Park(%s) = %v, want nil", room, err)
+		}
 	}
-	rounds := 80
+	if b := s.Backlog(); b.ParkedRooms == 0 || b.LogHolder != "" {
+		t.Fatalf("Backlog() = %+v, want parked rooms and none that holds the log", b)
+	}
+	if err := errors.Join(s.CopyTo(t.Context(), parked), s.Close()); err != nil {
+		t.Fatalf("CopyTo, Close = %v, want nil", err)
+	}
+	dirs := []string{dir, live, parked} // dir has the parked records and, in a log that was not shortened, their first place
+	rounds := 90
 	if *long {
 		rounds = 1000
 	}
 	var sum damageSum
 	for i := range rounds {
-		from := []string{dir, live}[i%2]
+		from := dirs[i%len(dirs)]
 		work := fastDir(t)
 		copyDir(t, from, work)
-		what := hurt(t, filepath.Join(work, []string{"wal.db", "rooms.db"}[i/2%2]), i/4%damageKinds, r)
+		what := hurt(t, filepath.Join(work, []string{"wal.db", "rooms.db"}[i/3%2]), i/6%damageKinds, r)
 		sum.add(checkDamaged(t, work, what, want))
 		os.RemoveAll(work)
 		if t.Failed() {

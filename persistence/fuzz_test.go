@@ -146,3 +146,23 @@ func FuzzLosses(f *testing.F) {
 		readVerdict(fuzzSeal, []byte("room"), b)
 	})
 }
+
+func FuzzSegments(f *testing.F) {
+	s := newSeal([]byte("seed"))
+	for _, list := range [][]segment{nil, {{gen: 3, from: 7, to: 9, bytes: 100, count: 4, last: Position{1, 2}}, {gen: 4, from: 10, to: 10}}} {
+		f.Add("room", s.appendList(nil, "room", list))
+	}
+	f.Fuzz(func(t *testing.T, room string, b []byte) {
+		list, err := s.decodeList([]byte(room), b)
+		if err != nil || b == nil {
+			return
+		}
+		if again := s.appendList(nil, room, list); !bytes.Equal(again, b) {
+			t.Errorf("appendList(decodeList(%x)) = %x", b, again)
+		}
+		recs, err := s.segmentRecords(nil, room, segment{bytes: uint32(len(b)), count: 1}, func([]byte) []byte { return b })
+		if err == nil && len(recs) != 1 {
+			t.Errorf("segmentRecords(%x) = %d records, want 1", b, len(recs))
+		}
+	})
+}

@@ -2,8 +2,10 @@ package persistence_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,5 +104,254 @@ func TestQuarantineFreesLog(t *testing.T) {
 		if want := record("bad", uint64(i)+2); r.Pos != want.Pos || !bytes.Equal(r.Update, want.Update) {
 			t.Errorf("archive: record %d of bad = %s %q, want %s %q", i, r.Pos, r.Update, want.Pos, want.Update)
 		}
+	}
+}
+
+// tailText is a room's snapshot and tail, to be compared.
+func tailText(st persistence.Stored) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %q", st.Snapshot.Pos, st.Snapshot.State)
+	for _, r := range st.Tail {
+		fmt.Fprintf(&b, " %s %q", r.Pos, r.Update)
+	}
+	return b.String()
+}
+
+// wantSchema checks the schema of rooms.db in a directory that nobody has open.
+func wantSchema(t *testing.T, dir string, want uint32) {
+	t.Helper()
+	if got, err := persistence.SchemaOf(dir, "rooms.db"); err != nil || got != want {
+		t.Errorf("schema of rooms.db = %d, %v, want %d", got, err, want)
+	}
+}
+
+// TestParkedRepair damages a record in the log, and repairs the directory once as it is and once after its room was parked: the
+// archive and the repaired room must be the same.
+func TestParkedRepair(t *testing.T) {
+	dir := fastDir(t)
+	s := openStore(t, dir, small)
+	mustSave(t, s, "hurt", 1)
+	for seq := range uint64(10) {
+		appendWait(t, s, record("hurt", seq+2), record("fine", seq+1))
+	}
+	mustClose(t, s)
+	rot(t, dir, "wal.db", "update 5 of hurt")
+	parked := fastDir(t)
+	s = openStore(t, dir, small) // names the room
+	if q := s.Quarantined(); len(q) != 1 || q[0].Room != "hurt" {
+		t.Fatalf("Quarantined() = %+v, want hurt", q)
+	}
+	mustClose(t, s)
+	copyDir(t, dir, parked)
+	s = openStore(t, parked, small)
+	s.Housekeep(time.Now().Add(2 * time.Minute))
+	mustSave(t, s, "flush", 1)
+	if b := s.Backlog(); b.ParkedRooms != 1 || b.LogHolder != "fine" {
+		t.Errorf("Backlog() = %+v, want one parked room, and fine to hold the log", b)
+	}
+	mustClose(t, s)
+	wantSchema(t, parked, 2)
+
+	var archived, repaired []string
+	for _, d := range []string{dir, parked} {
+		a := openArchive(t, d)
+		st, err := a.Load("hurt")
+		if !isDamage(err) || len(st.Tail) != 9 {
+			t.Errorf("archive: Load(hurt) = %d records, %v, want 9 and a DamageError", len(st.Tail), err)
+		}
+		archived = append(archived, tailText(st)+fmt.Sprint(len(a.Records("hurt")), err))
+		a.Close()
+		rep, err := persistence.Repair(t.Context(), d)
+		if err != nil || len(rep.Restored) != 1 || len(rep.Lost) != 0 {
+			t.Fatalf("Repair = %+v, %v, want one room restored", rep, err)
+		}
+		s := openStore(t, d, small)
+		if st, err = s.Load(t.Context(), "hurt"); err != nil {
+			t.Errorf("after Repair Load(hurt) = %v, want nil", err)
+		}
+		repaired = append(repaired, tailText(st)+fmt.Sprint(rep.Restored[0]))
+		mustClose(t, s)
+	}
+	if archived[0] != archived[1] {
+		t.Errorf("archive of the parked room = %s, want as before: %s", archived[1], archived[0])
+	}
+	if repaired[0] != repaired[1] {
+		t.Errorf("repaired parked room = %s, want as before: %s", repaired[1], repaired[0])
+	}
+	wantSchema(t, parked, 1)
+}
+
+func mustClose(t *testing.T, s *persistence.Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatalf("Close() = %v, want nil", err)
+	}
+}
+
+// TestParkedDelete deletes a room that is set aside and parked: nothing of it is left.
+func TestParkedDelete(t *testing.T) {
+	dir := fastDir(t)
+	s := openStore(t, dir, small)
+	appendWait(t, s, record("bad", 1))
+	s.SetAside("bad")
+	if err := s.Park(t.Context(), "bad"); err != nil {
+		t.Fatalf("Park(bad) = %v, want nil", err)
+	}
+	if err := s.Delete(t.Context(), "bad"); err != nil {
+		t.Fatalf("Delete(bad) = %v, want nil", err)
+	}
+	if b := s.Backlog(); b.ParkedRooms != 0 || b.LogHolder != "" {
+		t.Errorf("Backlog() after Delete = %+v, want nothing", b)
+	}
+	appendWait(t, s, record("bad", 9)) // a new life
+	mustClose(t, s)
+	wantSchema(t, dir, 1)
+	s = openStore(t, dir, small)
+	if st, err := s.Load(t.Context(), "bad"); err != nil || len(st.Tail) != 1 || st.Pos.Seq != 9 {
+		t.Errorf("Load(bad) = %d records to %s, %v, want that of its new life", len(st.Tail), st.Pos, err)
+	}
+}
+
+// TestParkedInVain has a room that is asked for a checkpoint and never saved, as one whose document cannot be read: after five
+// minutes it does not hold the log any more, and is what it was.
+func TestParkedInVain(t *testing.T) {
+	s, dir, due, _, _ := logStore(t, persistence.Options{})
+	now := time.Now()
+	mustSave(t, s, "mute", 1)
+	for seq := range uint64(5) {
+		appendWait(t, s, record("mute", seq+2))
+	}
+	before, err := s.Load(t.Context(), "mute")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Housekeep(now.Add(2 * time.Minute))
+	s.Housekeep(now.Add(6 * time.Minute))
+	mustSave(t, s, "flush", 1)
+	if b := s.Backlog(); b.LogHolder != "mute" || len(drain(due)) != 2 {
+		t.Errorf("after 4 minutes Backlog() = %+v, want mute to hold the log and be asked twice", b)
+	}
+	s.Housekeep(now.Add(8 * time.Minute))
+	mustSave(t, s, "flush", 2)
+	if b := s.Backlog(); b.LogHolder != "" || b.ParkedRooms != 1 {
+		t.Errorf("after 6 minutes Backlog() = %+v, want it parked", b)
+	}
+	appendWait(t, s, record("mute", 7))
+	for range 2 {
+		st, err := s.Load(t.Context(), "mute")
+		if want := tailText(before) + fmt.Sprintf(" 1-7 %q", record("mute", 7).Update); err != nil || tailText(st) != want {
+			t.Errorf("Load(mute) = %s, %v, want %s", tailText(st), err, want)
+		}
+		infos, err := s.Rooms(t.Context(), "flush", 0)
+		if err != nil || len(infos) != 1 || infos[0].LogRecords != 6 || infos[0].Pos.Seq != 7 {
+			t.Errorf("Rooms() = %+v, %v, want mute with 6 records to 1-7", infos, err)
+		}
+		mustClose(t, s)
+		s = openStore(t, dir, small)
+	}
+	mustSave(t, s, "mute", 4) // covers a part
+	if st, err := s.Load(t.Context(), "mute"); err != nil || len(st.Tail) != 3 {
+		t.Errorf("Load(mute) after a Save at 1-4 = %d records, %v, want 3", len(st.Tail), err)
+	}
+	mustSave(t, s, "mute", 7)
+	if b := s.Backlog(); b.ParkedRooms != 0 || b.ParkedBytes != 0 {
+		t.Errorf("Backlog() after Save = %+v, want nothing parked", b)
+	}
+	mustClose(t, s)
+	wantSchema(t, dir, 1)
+	noSalvage(t, dir)
+}
+
+// TestParkedLarge parks more than one commit of rooms.db takes: an update that is larger, and many that are not.
+func TestParkedLarge(t *testing.T) {
+	var told []persistence.Parked
+	dir := fastDir(t)
+	o := small
+	o.Events.Parked = func(p persistence.Parked) { told = append(told, p) } // on the saver's goroutine, which Close waits for
+	s := openStore(t, dir, o)
+	r := random(t)
+	for seq := range uint64(40) {
+		size := 100_000
+		if seq == 7 {
+			size = 3_500_000
+		}
+		appendWait(t, s, persistence.Record{Room: "big", Pos: persistence.Position{Epoch: 1, Seq: seq + 1}, Update: randomBytes(r, size)})
+	}
+	before, err := s.Load(t.Context(), "big")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Park(t.Context(), "big"); err != nil {
+		t.Fatalf("Park(big) = %v, want nil", err)
+	}
+	for range 2 {
+		if b := s.Backlog(); b.LogHolder != "" || b.ParkedBytes < 7_400_000 {
+			t.Errorf("Backlog() = %+v, want all parked", b)
+		}
+		if st, err := s.Load(t.Context(), "big"); err != nil || tailText(st) != tailText(before) {
+			t.Errorf("Load(big) of the parked room = %d records, %v, want the %d from before", len(st.Tail), err, len(before.Tail))
+		}
+		mustClose(t, s)
+		s = openStore(t, dir, small)
+	}
+	if len(told) != 1 || told[0].Room != "big" || told[0].Records != 40 || told[0].Bytes < 7_400_000 {
+		t.Errorf("Parked was told %+v, want once, with 40 records", told)
+	}
+	mustSave(t, s, "big", 40)
+	mustClose(t, s)
+	wantSchema(t, dir, 1)
+	noSalvage(t, dir)
+	a := openArchive(t, dir)
+	defer a.Close()
+	if chunks := a.Chunks("big"); len(chunks) > 1 {
+		t.Errorf("Chunks(big) = %d after Save and Close, want the snapshot's", len(chunks))
+	}
+}
+
+// TestParkedDamage damages parked records: the scrubber tells of a room that is set aside, once, Load names a room that is not, and
+// the archive has what is before the damage.
+func TestParkedDamage(t *testing.T) {
+	var told []persistence.DamageError
+	dir := fastDir(t)
+	o := small
+	o.Events.Damaged = func(d *persistence.DamageError) { told = append(told, *d) } // by calls of this test alone
+	s := openStore(t, dir, o)
+	for _, room := range []string{"aside", "fine"} {
+		for seq := range uint64(8) {
+			r := record(room, seq+1)
+			r.Update = append(r.Update, make([]byte, 9000)...)
+			appendWait(t, s, r)
+		}
+		if err := s.Park(t.Context(), room); err != nil {
+			t.Fatalf("Park(%s) = %v, want nil", room, err)
+		}
+	}
+	s.SetAside("aside")
+	told = nil
+	if r, _ := s.ScrubNow(); r.Damaged != 0 || r.Rooms != 2 {
+		t.Errorf("Scrub = %+v, want 2 rooms and no damage", r)
+	}
+	rot(t, dir, "rooms.db", "update 6 of aside")
+	rot(t, dir, "rooms.db", "update 6 of fine")
+	if r, _ := s.ScrubNow(); r.Damaged != 2 || len(told) != 2 || told[0].Room != "aside" || told[1].Room != "fine" {
+		t.Errorf("Scrub = %+v, told %v, want both rooms", r, told)
+	}
+	if r, _ := s.ScrubNow(); r.Damaged != 0 || len(told) != 2 {
+		t.Errorf("second Scrub = %+v, told %v, want nothing new", r, told)
+	}
+	if _, err := s.Load(t.Context(), "fine"); !isDamage(err) || !strings.Contains(err.Error(), "parked") {
+		t.Errorf("Load(fine) = %v, want a DamageError of its parked records", err)
+	}
+	mustClose(t, s)
+	a := openArchive(t, dir)
+	for _, room := range []string{"aside", "fine"} {
+		if st, err := a.Load(room); !isDamage(err) || len(st.Tail) != 5 {
+			t.Errorf("archive: Load(%s) = %d records, %v, want the 5 before the damage and a DamageError", room, len(st.Tail), err)
+		}
+	}
+	a.Close()
+	rep, err := persistence.Repair(t.Context(), dir)
+	if err != nil || len(rep.Restored) != 2 || rep.Restored[0].Records != 5 {
+		t.Errorf("Repair = %+v, %v, want both rooms with 5 records", rep, err)
 	}
 }

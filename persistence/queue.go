@@ -55,6 +55,8 @@ func (q *queue) put(kind byte, recs []Record, done func(error)) error {
 	for _, r := range recs {
 		g.add(kind, r.Room, r.Pos, r.Update)
 	}
+	// What comes after a tombstone is in a later batch: a snapshot's first LSN then tells on which side of it the snapshot is.
+	g.closed = kind == kindTombstone
 	if done != nil {
 		g.dones = append(g.dones, done)
 	}
@@ -65,7 +67,7 @@ func (q *queue) put(kind byte, recs []Record, done func(error)) error {
 
 // last returns the group that takes new records.
 func (q *queue) last() *group {
-	if n := len(q.groups); n > 0 && len(q.groups[n-1].buf) < batchBytes {
+	if n := len(q.groups); n > 0 && len(q.groups[n-1].buf) < batchBytes && !q.groups[n-1].closed {
 		return q.groups[n-1]
 	}
 	g := new(group)

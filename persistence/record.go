@@ -97,9 +97,10 @@ type ref struct {
 
 // group collects encoded records for one commit.
 type group struct {
-	buf   []byte
-	refs  []ref
-	dones []func(error)
+	buf    []byte
+	refs   []ref
+	dones  []func(error)
+	closed bool // takes no further records
 }
 
 func (g *group) add(kind byte, room string, pos Position, data []byte) {
@@ -111,7 +112,7 @@ func (g *group) add(kind byte, room string, pos Position, data []byte) {
 func (g *group) reset() {
 	clear(g.refs)
 	clear(g.dones)
-	g.buf, g.refs, g.dones = g.buf[:0], g.refs[:0], g.dones[:0]
+	g.buf, g.refs, g.dones, g.closed = g.buf[:0], g.refs[:0], g.dones[:0], false
 }
 
 // run is a row of records of one room in one batch, after the last tombstone among them.

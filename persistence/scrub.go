@@ -98,7 +98,8 @@ func (s *Store) checkParked(room string) error {
 	}
 	s.mu.Lock()
 	l := s.idx.rooms[room]
-	told := l == nil || l.rotten
+	known := s.quarantine[room]
+	told := l == nil || l.rotten || (known != nil && errors.Is(known, errParked))
 	if !told {
 		l.rotten = true
 	}

@@ -88,20 +88,21 @@ func (s seal) decodeList(key, b []byte) ([]segment, error) {
 	return list, nil
 }
 
-// segmentRecords appends to dst the records of a segment, whose chunks get returns. With an error they are those before the damage.
+// segmentRecords appends to dst the records of a segment, whose chunks get returns. With an error they are those before the first
+// damaged record, or all when none is: a record's own checksum tells better than that of a chunk, in which there are many.
 func (s seal) segmentRecords(dst []Record, room string, g segment, get func(key []byte) []byte) ([]Record, error) {
 	var data []byte
 	var bad error
-	for i := uint32(0); i < g.chunks() && bad == nil; i++ {
+	for i := range g.chunks() {
 		key := appendChunkKey(nil, room, g.gen, i)
-		part, err := s.decodeChunk(key, get(key))
-		if err != nil {
+		value := get(key)
+		if _, err := s.decodeChunk(key, value); err != nil && bad == nil {
 			bad = fmt.Errorf("chunk %d of %d of generation %d: %w", i+1, g.chunks(), g.gen, err)
 		}
-		data = append(data, part...)
-	}
-	if bad == nil && len(data) != int(g.bytes) {
-		bad = errLayout
+		if len(value) <= chunkTail {
+			break
+		}
+		data = append(data, value[:len(value)-chunkTail]...)
 	}
 	dst, err := appendRun(dst, data, room, run{n: uint32(len(data)), count: g.count})
 	if bad == nil {

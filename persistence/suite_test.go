@@ -1,6 +1,7 @@
 package persistence_test
 
 import (
+	"context"
 	"testing"
 
 	"weft/persistence"
@@ -48,6 +49,9 @@ func TestStore(t *testing.T) {
 			}
 			s.Close()
 			return open(t, dir, persistence.Options{})
+		},
+		Park: func(ctx context.Context, s storetest.Store, room string) error {
+			return s.(*persistence.Store).Park(ctx, room)
 		},
 	})
 }

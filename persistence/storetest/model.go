@@ -98,6 +98,14 @@ func testModel(t *testing.T, h Harness) {
 				}
 				delete(m.rooms, name)
 			},
+			"park": func(rt *rapid.T) {
+				if h.Park == nil {
+					return
+				}
+				if err := h.Park(rt.Context(), s, names.Draw(rt, "room")); err != nil {
+					rt.Fatalf("Park = %v, want nil", err)
+				}
+			},
 			"crash": func(rt *rapid.T) {
 				s = h.Crash(t, s)
 				m.keep(rt, s, flying)

@@ -39,6 +39,8 @@ type Harness struct {
 	Open func(t testing.TB, o persistence.Options) Store
 	// Crash returns a store with what was durable in s at one moment during the call, as after a power cut, and closes s after.
 	Crash func(t testing.TB, s Store) Store
+	// Park has the store move the room's records to where a room's records are that cannot be saved; nil when it has no such place.
+	Park func(ctx context.Context, s Store, room string) error
 }
 
 // Run runs the suite.
