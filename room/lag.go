@@ -61,10 +61,7 @@ func (r *room) drained(s *Session) {
 		return
 	}
 	s.draining, s.answering = false, false
-	if vector := s.asked; vector != nil {
-		s.asked = nil
-		r.answer(s, vector)
-	}
+	r.answerAsked(s)
 	if s.lagging {
 		r.catchUp(s)
 	}

@@ -39,9 +39,10 @@ const (
 	maxPreparedBytes = 2 << 20
 	// maxVector bounds a vector that is kept: of some thousand authors.
 	maxVector = 64 << 10 // bytes
-	// pausePerByte is how long an answer is not made anew, for each of its bytes. A
-	// byte takes about 10 ns to make, so that a room spends at most a twentieth of
-	// its time on it however many join: 60 ms for an answer of 300 kB.
+	// pausePerByte is how long an answer is not made anew, and no other one for the
+	// same session, for each of its bytes. A byte takes about 10 ns to make, so that
+	// a room spends at most a twentieth of its time on it however many join, and on
+	// one client however often it asks: 60 ms for an answer of 300 kB.
 	pausePerByte = 200 * time.Nanosecond
 	// alwaysFresh is the size up to which an answer is always made anew.
 	alwaysFresh = 4 << 10 // bytes
@@ -52,6 +53,11 @@ const (
 	// maxTailBytes bounds their bytes. Guessed.
 	maxTailBytes = 256 << 10
 )
+
+// makingPause is how long a room leaves it at an answer that it has made.
+func makingPause(payload []byte) time.Duration {
+	return time.Duration(max(0, len(payload)-alwaysFresh)) * pausePerByte
+}
 
 // find returns the answer for a vector, nil when it is to be made.
 func (p *prepared) find(vector []byte) *prepAnswer {
@@ -146,15 +152,16 @@ func (p *prepared) prune(keep func(*prepAnswer) bool) {
 // prepare returns the answer of the room to a state vector, which must be one,
 // and the frames that complete it. They belong in front of it: a client that has
 // the answer counts as synced, and its application may look at the document then.
-// What builds on the answer waits in the client until it is there.
-func (r *room) prepare(g *group, vector []byte) (rest [][]byte, payload []byte) {
+// What builds on the answer waits in the client until it is there. made tells
+// that the answer had to be made.
+func (r *room) prepare(g *group, vector []byte) (rest [][]byte, payload []byte, made bool) {
 	p := &g.prepared
 	a := p.find(vector)
-	if a != nil && a.version != r.out.version && r.now.Sub(a.made) >= time.Duration(len(a.payload)-alwaysFresh)*pausePerByte {
+	if a != nil && !r.usable(a) {
 		p.prune(func(other *prepAnswer) bool { return other != a })
 		a = nil
 	}
-	if a == nil {
+	if made = a == nil; made {
 		since, err := crdt.DecodeStateVector(vector)
 		if err != nil {
 			panic("room: unchecked state vector: " + err.Error())
@@ -174,9 +181,14 @@ func (r *room) prepare(g *group, vector []byte) (rest [][]byte, payload []byte) 
 	}
 	a.used = true
 	if a.version == r.out.version {
-		return nil, a.payload
+		return nil, a.payload, made
 	}
-	return append(slices.Clip(p.since(a)), r.waitingFrames(g)...), a.payload
+	return append(slices.Clip(p.since(a)), r.waitingFrames(g)...), a.payload, made
+}
+
+// usable reports whether an answer need not be made anew.
+func (r *room) usable(a *prepAnswer) bool {
+	return a.version == r.out.version || r.now.Sub(a.made) < makingPause(a.payload)
 }
 
 // waitingFrames returns the frames of what is integrated and not broadcast.

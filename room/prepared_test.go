@@ -175,3 +175,53 @@ func TestJoinersOfABusyRoomHaveEverything(t *testing.T) {
 		})
 	}
 }
+
+// TestQuestionsArePaced asks 20 times a second for something else each time, and
+// reads every answer at once: the room makes a few, and the last one counts.
+func TestQuestionsArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a := w.join("r", &client{}, peer(0))
+		a.large(1_000_000)
+		settle(a)
+		greedy := w.join("r", &client{}, peer(0))
+		settle(greedy)
+		greedy.kinds()
+		answers := 0
+		count := func() {
+			for _, k := range greedy.kinds() {
+				if k == protocol.SyncStep2 {
+					answers++
+				}
+			}
+		}
+		for i := range uint64(100) { // 5 s
+			greedy.send(protocol.SyncStep1, lib0.AppendUint(lib0.AppendUint([]byte{1}, i+1), 1))
+			settle(greedy)
+			count()
+			time.Sleep(50 * time.Millisecond)
+		}
+		if answers < 20 || answers > 27 { // one in 200 ms
+			t.Errorf("100 questions in 5 s about a document of 1 MB were answered %d times, want about 25", answers)
+		}
+		time.Sleep(time.Second)
+		a.typed("news")
+		settle(a)
+		greedy.session.Leave()
+		w.join("r", greedy, peer(0))
+		settle(a, greedy)
+		if greedy.text() != a.text() {
+			t.Error("the documents differ in the end")
+		}
+		before := answers
+		greedy.kinds()
+		greedy.send(protocol.SyncStep1, []byte{1, 1, 7})
+		greedy.send(protocol.SyncStep1, greedy.doc.AppendStateVector(nil))
+		time.Sleep(time.Second)
+		settle(a, greedy)
+		if count(); answers == before {
+			t.Error("the last question was not answered")
+		}
+	})
+}

@@ -79,6 +79,7 @@ type room struct {
 	ledger   ledger
 	marks    marks
 	waiting  []*Session // sessions with pending updates
+	asking   []*Session // sessions whose questions wait for their pause
 	owing    []*Session // sessions with unanswered save markers and acks
 	people   people
 	saves    saves
@@ -151,6 +152,7 @@ func (r *room) turn() {
 	}
 	r.handle(letters)
 	r.retryPending()
+	r.answerLate()
 	r.store()
 	r.broadcast()
 	r.flushPresence()
@@ -219,7 +221,7 @@ func (r *room) sleep() time.Duration {
 			wake = r.now.Add(tick)
 		}
 	}
-	for _, due := range []time.Time{r.broadcastDue(), r.people.due, r.ledger.retryAt, r.ledger.stallsAt(r.o.StallAfter), r.saves.dueAt(r)} {
+	for _, due := range []time.Time{r.broadcastDue(), r.askingDue(), r.people.due, r.ledger.retryAt, r.ledger.stallsAt(r.o.StallAfter), r.saves.dueAt(r)} {
 		if !due.IsZero() && due.Before(wake) {
 			wake = due
 		}

@@ -82,7 +82,9 @@ type state struct {
 	seen       uint64    // version of the presence table that it was sent
 	behind     bool      // its presence was withheld
 	answering  bool      // a SyncStep2 is on its way
-	asked      []byte    // the state vector of another SyncStep1 that came meanwhile; nil: none came
+	asked      []byte    // the state vector of a SyncStep1 that is to be answered; nil: there is none
+	answerAt   time.Time // not before then
+	asking     bool      // it stands in room.asking
 
 	// What it sent and is not safe yet.
 	pending      []pendingUpdate

@@ -2,6 +2,7 @@ package room
 
 import (
 	"errors"
+	"time"
 
 	"weft/crdt"
 	"weft/persistence"
@@ -97,7 +98,8 @@ const emptyUpdate = "\x00\x00"
 
 // step1 answers a state vector with what its sender does not have. One answer is
 // under way at a time; of further questions the last one is answered when the
-// outbox has drained.
+// outbox has drained and, unless it is made already, the pause that the answer
+// before cost is over.
 func (r *room) step1(s *Session, vector []byte) {
 	if len(vector) > maxQuestion {
 		r.end(s, protocol.TooLarge.Closef("state vector of %d bytes, at most %d", len(vector), maxQuestion))
@@ -110,11 +112,54 @@ func (r *room) step1(s *Session, vector []byte) {
 		}
 	}
 	r.countAnew(s)
-	if s.answering {
-		s.asked = vector
+	s.asked = vector
+	if !s.answering {
+		r.answerAsked(s)
+	}
+}
+
+// answerAsked answers the last question of a session, or has it answered later.
+func (r *room) answerAsked(s *Session) {
+	if s.asked == nil {
 		return
 	}
-	r.answer(s, vector)
+	a := s.group.prepared.find(s.asked)
+	switch free := a != nil && r.usable(a); {
+	case !free && s.answerAt.After(r.now):
+		if !s.asking {
+			s.asking = true
+			r.asking = append(r.asking, s)
+		}
+	default:
+		vector := s.asked
+		s.asked = nil
+		r.answer(s, vector)
+	}
+}
+
+// answerLate answers the questions whose pause is over.
+func (r *room) answerLate() {
+	if len(r.asking) == 0 {
+		return
+	}
+	waiting := r.asking
+	r.asking = nil
+	for _, s := range waiting {
+		s.asking = false
+		if !s.ended && !s.answering { // otherwise it is answered when that has drained
+			r.answerAsked(s)
+		}
+	}
+}
+
+// askingDue returns when the first of those pauses is over; zero when there is none.
+func (r *room) askingDue() (due time.Time) {
+	for _, s := range r.asking {
+		if due.IsZero() || s.answerAt.Before(due) {
+			due = s.answerAt
+		}
+	}
+	return due
 }
 
 // maxQuestion bounds a state vector: 65,536 authors and a little.
@@ -123,7 +168,10 @@ const maxQuestion = 1 << 20 // bytes
 // answer sends the SyncStep2 for a state vector. That is all that the session may
 // have missed, so that it does not lag any more.
 func (r *room) answer(s *Session, vector []byte) {
-	rest, payload := r.prepare(s.group, vector)
+	rest, payload, made := r.prepare(s.group, vector)
+	if made {
+		s.answerAt = r.now.Add(makingPause(payload))
+	}
 	if s.peer.Acks {
 		r.ask(s)
 	}
