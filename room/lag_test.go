@@ -211,7 +211,7 @@ func TestReaderThatNeverReadsCostsConstantMemory(t *testing.T) {
 }
 
 // TestWhatSlowReadersCost measures the heap of a room with a document of 1 MiB, in
-// which 2,000 pastes of 8 kB replace each other, without and with somebody who does not read.
+// which 600 pastes of 8 kB replace each other, without and with somebody who does not read.
 func TestWhatSlowReadersCost(t *testing.T) {
 	grown := func(disturb func(w *world, deaf *client, round int)) (bytes int64) {
 		synctest.Test(t, func(t *testing.T) {
@@ -224,7 +224,7 @@ func TestWhatSlowReadersCost(t *testing.T) {
 			deaf.doc = nil // the room's memory counts, not the client's
 			deaf.deaf = true
 			before := heap()
-			for i := range 2000 {
+			for i := range 600 {
 				a.edit(func(tx *crdt.Tx) error {
 					if err := tx.Text("t").Delete(0, tx.Text("t").Len()); err != nil {
 						return err
@@ -286,7 +286,7 @@ func TestOthersDoNotWaitForSlowReaders(t *testing.T) {
 			c.deaf = true
 		}
 		healthy := clients[20:]
-		for i := range 300 { // 2.4 MB, over the bound of an outbox
+		for i := range 180 { // 1.4 MB, over the bound of an outbox
 			time.Sleep(50 * time.Millisecond)
 			author := healthy[i%10]
 			author.edit(func(tx *crdt.Tx) error {

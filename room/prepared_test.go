@@ -119,7 +119,7 @@ func TestAnswersAreForgotten(t *testing.T) {
 // TestJoinersOfABusyRoomHaveEverything joins and comes back at random moments,
 // with whatever vector, while a crowd writes faster than the room sends on.
 func TestJoinersOfABusyRoomHaveEverything(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(seed, 9))
@@ -128,7 +128,7 @@ func TestJoinersOfABusyRoomHaveEverything(t *testing.T) {
 				clients := w.crowd(30)
 				clients[0].large(20_000)
 				settle(clients...)
-				for range 400 {
+				for range 250 {
 					c := clients[rnd.IntN(5)]
 					if n := len(c.text()); rnd.IntN(4) == 0 {
 						c.edit(func(tx *crdt.Tx) error { return tx.Text("t").Delete(rnd.IntN(n-4), 4) })
