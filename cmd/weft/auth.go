@@ -22,6 +22,7 @@ type authFlags struct {
 	JWTAllowEndless       bool   `name:"jwt-allow-endless" help:"Take tokens without exp, too."`
 	AuthWebhook           string `placeholder:"URL" help:"Ask this address of your application about each token."`
 	AuthWebhookSecretFile string `placeholder:"FILE" help:"Sign the questions with the secret in this file."`
+	StampPresence         bool   `help:"Write the id and name of a token into the presence of its owner, so that nobody can pretend to be another."`
 }
 
 // flagSet is a flag and whether it was given.
@@ -63,6 +64,9 @@ func (f *authFlags) check() error {
 	}
 	if names := given(webhook); f.Auth != "webhook" && len(names) > 0 {
 		return usagef("%s is for --auth webhook, and this is --auth %s", names[0], f.Auth)
+	}
+	if f.StampPresence && f.Auth != "jwt" && f.Auth != "webhook" {
+		return usagef("--stamp-presence needs to know who people are: say --auth jwt or --auth webhook")
 	}
 	switch f.Auth {
 	case "jwt":

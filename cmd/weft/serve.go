@@ -194,7 +194,7 @@ func (s *server) open() (err error) {
 		return s.explainOpen(err)
 	}
 	s.watch.m.queued(s.store.Queued)
-	s.rooms = room.NewRegistry(room.Options{Store: s.store, Events: s.watch.room()})
+	s.rooms = room.NewRegistry(room.Options{Store: s.store, StampPresence: s.c.Auth.StampPresence, Events: s.watch.room()})
 	s.watch.rooms.Store(s.rooms)
 	taken, err := auth.OpenRestrictions(filepath.Join(s.c.Data, restrictionsFile))
 	if err != nil {
