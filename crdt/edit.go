@@ -16,8 +16,9 @@ var ErrIndex = errors.New("index out of range")
 // ErrValue means that an edit holds a value that a document cannot.
 var ErrValue = errors.New("value cannot be stored")
 
-// Tx is one local transaction. It and the shared types it hands out are valid
-// until the function given to Edit returns.
+// Tx is one local transaction, or one look at the document (see Doc.View). It
+// and the shared types it hands out are valid until the function given to Edit
+// or View returns.
 type Tx struct{ d *Doc }
 
 // Edit runs f, which changes the document through its Tx, and returns the V1
@@ -58,7 +59,8 @@ func (d *Doc) hasChanged() bool {
 	return len(d.tx.deletes) > 0
 }
 
-// Text returns the root text of a name.
+// Text returns the root text of a name. Asking for a root makes it exist, here
+// and in Array, Map and XML; peers learn of it when something is in it.
 func (tx *Tx) Text(root string) SharedText { return SharedText{tx.shared(root)} }
 
 // Array returns the root array of a name.
@@ -67,7 +69,7 @@ func (tx *Tx) Array(root string) SharedArray { return SharedArray{tx.shared(root
 // Map returns the root map of a name.
 func (tx *Tx) Map(root string) SharedMap { return SharedMap{tx.shared(root)} }
 
-// XML returns the root fragment of a name.
+// XML returns the root fragment, or root element (see Options.Types), of a name.
 func (tx *Tx) XML(root string) SharedXML { return SharedXML{tx.shared(root)} }
 
 func (tx *Tx) shared(root string) shared {

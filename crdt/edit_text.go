@@ -8,7 +8,11 @@ import (
 )
 
 // SharedText is a text inside a transaction. Indexes and lengths are UTF-16
-// code units; an embed counts one.
+// code units; an embed counts one. What changes the text may be called only
+// inside Edit. It fails with ErrIndex where a place is not there and with ErrValue
+// where a string is not UTF-8 or a value cannot be stored, and then leaves the text
+// as it was. An index between the halves of a surrogate pair replaces both by
+// U+FFFD, as in yjs.
 type SharedText struct{ s shared }
 
 // A Format is one attribute of text; the value nil ends it.
@@ -17,7 +21,7 @@ type Format struct {
 	Value any
 }
 
-// Len returns the length.
+// Len returns the length in UTF-16 code units, embeds included.
 func (t SharedText) Len() int { return t.s.length() }
 
 // String returns the characters, without formats and embeds.

@@ -2,7 +2,11 @@ package crdt
 
 import "fmt"
 
-// SharedArray is an array inside a transaction.
+// SharedArray is an array inside a transaction. An index counts elements from 0.
+// What changes the array may be called only inside Edit. It fails with ErrIndex
+// where a place is not there and with ErrValue where a value cannot be stored or
+// the author has written all that one can, and then leaves the array as it was.
+// Values are copied both on their way in and out.
 type SharedArray struct{ s shared }
 
 // Len returns the number of elements.
@@ -59,7 +63,10 @@ func (s shared) cut(index, n int) error {
 	return s.remove(&c, uint32(n))
 }
 
-// SharedMap is a map inside a transaction.
+// SharedMap is a map inside a transaction. What changes the map may be called
+// only inside Edit. It fails with ErrValue where a value cannot be stored or the
+// author has written all that one can, and then leaves the map as it was. Values
+// are copied both on their way in and out.
 type SharedMap struct{ s shared }
 
 // Set gives key a value, of the types that SharedArray.Insert takes.
@@ -108,7 +115,9 @@ func (s shared) unset(key string) {
 	}
 }
 
-// SharedXML is a fragment or an element inside a transaction.
+// SharedXML is a fragment or an element inside a transaction. An index counts
+// children from 0. What changes it may be called only inside Edit, and fails as
+// the methods of SharedArray do.
 type SharedXML struct{ s shared }
 
 // Len returns the number of children.

@@ -3,7 +3,9 @@ package crdt
 // MergeUpdates returns one update that has the effect of all. It works on
 // bytes alone, without a document: what depends on each other may be missing,
 // gaps are kept as such, and runs are joined less than in a document. The
-// result is what yjs' mergeUpdates returns; it aliases a single input.
+// result is what yjs' mergeUpdates returns; it aliases a single input and
+// otherwise belongs to the caller, as with the functions below. Errors match
+// ErrInvalid or ErrLimit.
 func MergeUpdates(v Version, updates ...[]byte) ([]byte, error) {
 	return mergeUpdates(v, limitsOf, updates)
 }
@@ -25,12 +27,13 @@ func mergeUpdates(v Version, limits func([]byte) Limits, updates [][]byte) ([]by
 }
 
 // DiffUpdate returns the part of an update that since does not know, and all
-// its deletions.
+// its deletions. It works on bytes alone. Errors match ErrInvalid or ErrLimit.
 func DiffUpdate(update []byte, since StateVector, v Version) ([]byte, error) {
 	return diffUpdate(update, since, v, v, limitsOf(update))
 }
 
-// ConvertUpdate returns an update in another version.
+// ConvertUpdate returns an update in another version. It works on bytes alone.
+// Errors match ErrInvalid or ErrLimit.
 func ConvertUpdate(update []byte, from, to Version) ([]byte, error) {
 	var m message
 	if err := m.decode(update, from, limitsOf(update)); err != nil {
@@ -49,7 +52,8 @@ func ConvertUpdate(update []byte, from, to Version) ([]byte, error) {
 }
 
 // StateVectorOf returns the state vector of an update that stands alone: of
-// each author the clocks from 0 to the first gap.
+// each author the clocks from 0 to the first gap. Errors match ErrInvalid or
+// ErrLimit.
 func StateVectorOf(update []byte, v Version) (StateVector, error) {
 	var m message
 	if err := m.decode(update, v, limitsOf(update)); err != nil {

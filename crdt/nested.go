@@ -7,13 +7,23 @@ import (
 
 // This file puts new shared types of any kind into others.
 
+// mayHold tells why a new type cannot be put into this one.
+func (s shared) mayHold(kind Kind, name string) error {
+	switch limit := s.d.opts.Limits.Types; {
+	case kind > XMLText:
+		return fmt.Errorf("%w: no shared type of kind %d", ErrValue, kind)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("%w: name is not UTF-8", ErrValue)
+	case int(s.d.types[s.t].depth) >= limit:
+		return fmt.Errorf("%w: shared types nested more than %d deep", ErrValue, limit)
+	}
+	return nil
+}
+
 // insertNew puts a new empty type at the cursor and returns it as Tx.Shared does.
 func (s shared) insertNew(c *cursor, kind Kind, name string) (any, error) {
-	if kind > XMLText {
-		return nil, fmt.Errorf("%w: no shared type of kind %d", ErrValue, kind)
-	}
-	if !utf8.ValidString(name) {
-		return nil, fmt.Errorf("%w: name is not UTF-8", ErrValue)
+	if err := s.mayHold(kind, name); err != nil {
+		return nil, err
 	}
 	n, err := s.insertType(c, kind, name)
 	if err != nil {
@@ -55,6 +65,9 @@ func (a SharedArray) InsertXML(index int) (SharedXML, error) {
 // formats, and returns it, as SharedArray.InsertType does.
 func (t SharedText) EmbedType(index int, kind Kind, name string, formats ...Format) (v any, err error) {
 	want, err := t.formats(formats)
+	if err == nil {
+		err = t.s.mayHold(kind, name) // before formats are written for it
+	}
 	if err != nil {
 		return nil, err
 	}

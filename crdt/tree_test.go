@@ -190,3 +190,26 @@ func TestArrayEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestEmbedTooDeep: what cannot be embedded leaves no formats behind.
+func TestEmbedTooDeep(t *testing.T) {
+	d := crdt.New(crdt.Options{Limits: crdt.Limits{Types: 1}})
+	update, err := d.Edit(func(tx *crdt.Tx) error {
+		v, err := tx.Text("t").EmbedType(0, crdt.Text, "")
+		if err != nil {
+			return err
+		}
+		inner := v.(crdt.SharedText)
+		_, err = inner.EmbedType(0, crdt.Map, "", crdt.Format{Name: "b", Value: true})
+		if !errors.Is(err, crdt.ErrValue) {
+			t.Errorf("EmbedType in a text that is too deep = %v, want ErrValue", err)
+		}
+		if _, err := tx.Text("t").EmbedType(0, crdt.Untyped, "", crdt.Format{Name: "b", Value: true}); !errors.Is(err, crdt.ErrValue) {
+			t.Errorf("EmbedType(untyped) = %v, want ErrValue", err)
+		}
+		return nil
+	})
+	if err != nil || update == nil || d.Stats().Structs != 1 {
+		t.Errorf("Edit = %v with %d structs, want the one text", err, d.Stats().Structs)
+	}
+}
