@@ -25,7 +25,11 @@ const (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
-		if err := runWriter(dir); err != nil {
+		run := runWriter
+		if os.Getenv(renewEnv) != "" {
+			run = runRenewer
+		}
+		if err := run(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -107,6 +111,50 @@ func writeRoom(s *persistence.Store, room string) {
 			}
 		}
 	}
+}
+
+// renewEnv makes the test binary a writer that has its log renewed.
+const renewEnv = "WEFT_PERSISTENCE_RENEW"
+
+// runRenewer fills a log, has it shortened, which is when its file is worth replacing, and appends on. It says "A seq" for what is
+// confirmed, "R" when the file was replaced and "F error" when the store is fenced; then it ends without closing the store.
+func runRenewer(dir string) error {
+	o := small
+	shortened := make(chan struct{}, 100)
+	o.Events = persistence.Events{
+		Truncated: func(uint64) { shortened <- struct{}{} },
+		Renewed:   func(int64) { fmt.Println("R") },
+		Fenced:    func(err error) { fmt.Println("F", err) },
+	}
+	s, err := persistence.Open(dir, o)
+	if err != nil {
+		return err
+	}
+	fat := make([]byte, 1<<20)
+	for seq := uint64(1); seq <= 60; seq++ {
+		done := make(chan error, 1)
+		r := persistence.Record{Room: "a", Pos: persistence.Position{Epoch: 1, Seq: seq}, Update: fat}
+		if seq > 20 {
+			r.Update = writerUpdate("a", seq) // the committer is idle after each of these: the moment for a renewal
+		}
+		if err = s.Append([]persistence.Record{r}, func(err error) { done <- err }); err == nil {
+			err = <-done
+		}
+		if err != nil {
+			break
+		}
+		fmt.Println("A", seq)
+		if seq != 20 {
+			continue
+		}
+		for range 2 { // the second moves the floor
+			if err := s.Save(context.Background(), "a", persistence.Snapshot{Pos: r.Pos, State: []byte("a")}); err != nil {
+				return err
+			}
+		}
+		<-shortened
+	}
+	return nil
 }
 
 // confirmed is what a writer has been told: per room the last record and the last snapshot.

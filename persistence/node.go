@@ -118,7 +118,7 @@ func createBolt(path string, fill func(*bolt.Tx) error) error {
 	return b.finish()
 }
 
-// builder writes a file under another name in several transactions, which are synced only once, by finish.
+// builder writes a file under another name in several transactions, which are synced only once, by close.
 type builder struct {
 	path string
 	db   *bolt.DB
@@ -143,17 +143,33 @@ func (b *builder) commit(fill func(*bolt.Tx) error) error {
 	return guard(func() error { return b.db.Update(fill) })
 }
 
-// finish makes the file durable and gives it its name.
-func (b *builder) finish() error {
-	if err := errors.Join(b.db.Sync(), guard(b.db.Close)); err != nil {
-		return err
+// close makes the file durable, still under its other name.
+func (b *builder) close() error { return errors.Join(b.db.Sync(), guard(b.db.Close)) }
+
+// rename gives the file, which is durable, its name. When renamed is true together with an error, the name belongs to the new file
+// and may, after a power cut, belong to the old one again.
+func (b *builder) rename() (renamed bool, err error) {
+	dir, err := os.Open(filepath.Dir(b.path)) // first, so that a lack of file descriptors shows while nothing has happened
+	if err != nil {
+		return false, err
 	}
+	defer dir.Close()
 	if err := os.Rename(b.path+newSuffix, b.path); err != nil {
-		return err
+		return false, err
 	}
-	return syncDir(filepath.Dir(b.path))
+	return true, dir.Sync()
 }
 
+// finish closes the file and gives it its name.
+func (b *builder) finish() error {
+	if err := b.close(); err != nil {
+		return err
+	}
+	_, err := b.rename()
+	return err
+}
+
+// abandon removes the file, which may be closed.
 func (b *builder) abandon() error {
 	return errors.Join(guard(b.db.Close), os.Remove(b.path+newSuffix))
 }

@@ -47,17 +47,24 @@ func (s *Store) renew() error {
 	if err := s.copyLog(b); err != nil {
 		return errors.Join(err, b.abandon())
 	}
-	if err := b.finish(); err != nil {
-		return err
+	if err := b.close(); err != nil {
+		return errors.Join(err, b.abandon())
 	}
-	fresh, err := openBolt(path, logMmap)
+	fresh, err := openBolt(path+newSuffix, logMmap) // all that may fail for a passing reason comes before the new name
 	if err != nil {
-		// The name belongs to the new file, so nothing may be confirmed that goes into the old one.
-		s.fenceOff(logFile, err)
-		return err
+		return errors.Join(err, b.abandon())
+	}
+	renamed, err := b.rename()
+	if !renamed {
+		return errors.Join(err, guard(fresh.Close), b.abandon())
 	}
 	old := s.log
 	s.log = fresh
+	if err != nil {
+		// Which of the two files has the name after a power cut is not known, so nothing may be confirmed that is in one of them only.
+		s.fenceOff(logFile, err)
+		return errors.Join(err, guard(old.Close))
+	}
 	if fi, err := os.Stat(path); err == nil {
 		s.opts.Events.renewed(fi.Size())
 	}

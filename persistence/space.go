@@ -81,7 +81,7 @@ func (s *Store) growthLimit() int {
 		return 0
 	}
 	if free < s.reserve.size/2 {
-		if fi, err := os.Stat(s.log.Path()); err == nil {
+		if fi, err := os.Stat(filePath(s.dir, logFile)); err == nil {
 			return int(fi.Size())
 		}
 	}
