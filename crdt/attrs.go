@@ -201,7 +201,7 @@ func (v value) entries() []entry {
 			if t == lib0.AnyObject {
 				key = string(d.String())
 			}
-			out = append(out, entry{key, d.Any(lib0MaxDepth)})
+			out = append(out, entry{key, d.Any(anyDepth)})
 		}
 	case lib0.AnyBytes:
 		for i, c := range d.Bytes() {

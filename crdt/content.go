@@ -79,7 +79,7 @@ func elementOffset(kind uint8, values []byte, n uint32) int {
 	dec := lib0.NewDecoder(values)
 	for ; n > 0; n-- {
 		if kind == kindAny {
-			dec.Any(lib0MaxDepth)
+			dec.Any(anyDepth)
 		} else {
 			dec.Bytes()
 		}
@@ -87,8 +87,8 @@ func elementOffset(kind uint8, values []byte, n uint32) int {
 	return dec.Pos()
 }
 
-// lib0MaxDepth bounds walks over values that were checked when they came in.
-const lib0MaxDepth = 1 << 30
+// anyDepth bounds walks over values that were checked when they came in.
+const anyDepth = 1 << 30
 
 // contentLen returns the number of slab bytes the first units of an item use.
 func (d *Doc) contentLen(it *item, units uint32) int {
@@ -116,7 +116,7 @@ func (d *Doc) contentLen(it *item, units uint32) int {
 		skipValue(&dec)
 	case kindDoc:
 		dec.Bytes()
-		dec.Any(lib0MaxDepth)
+		dec.Any(anyDepth)
 	}
 	return dec.Pos()
 }
@@ -127,7 +127,7 @@ func skipValue(dec *lib0.Decoder) (form byte, value []byte) {
 	if form == formJSON {
 		return form, dec.Bytes()
 	}
-	return form, dec.Any(lib0MaxDepth)
+	return form, dec.Any(anyDepth)
 }
 
 // contentOf returns the slab bytes of an item; they alias the slab.
@@ -284,7 +284,7 @@ func (m *message) docOptions(b *block) {
 	var meta []byte
 	if dec.Byte() == lib0.AnyObject {
 		for n := dec.Uint(); n > 0; n-- {
-			key, v := dec.String(), dec.Any(lib0MaxDepth)
+			key, v := dec.String(), dec.Any(anyDepth)
 			switch string(key) {
 			case "gc":
 				noGC = v[0] != lib0.AnyUndefined && !truthy(v)

@@ -384,7 +384,7 @@ func (d *Doc) bodyOf(r *record, it *item) {
 	case kindDoc:
 		dec := lib0.NewDecoder(d.contentOf(it))
 		r.aux = dec.Bytes()
-		r.body = dec.Any(lib0MaxDepth)
+		r.body = dec.Any(anyDepth)
 	}
 }
 

@@ -2,6 +2,7 @@ package crdt
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 )
 
@@ -35,3 +36,6 @@ func IsOrdered(update []byte, v Version) bool {
 		return cmp.Compare(m.clients[b.client], m.clients[a.client])
 	})
 }
+
+// ItemSize returns what an item takes as the engine counts it, and in truth.
+func ItemSize() (counted, real int) { return itemSize, int(reflect.TypeFor[item]().Size()) }

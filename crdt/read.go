@@ -239,7 +239,7 @@ func (d *Doc) elements(it *item) []value {
 	switch it.kind() {
 	case kindAny:
 		for dec.Len() > 0 {
-			out = append(out, value{formAny, dec.Any(lib0MaxDepth)})
+			out = append(out, value{formAny, dec.Any(anyDepth)})
 		}
 	case kindJSON:
 		for dec.Len() > 0 {

@@ -113,3 +113,10 @@ func TestLoadSubdoc(t *testing.T) {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
+
+// TestItemSize: Stats counts the memory of items by a constant.
+func TestItemSize(t *testing.T) {
+	if counted, real := crdt.ItemSize(); counted != real {
+		t.Errorf("an item takes %d bytes, counted as %d", real, counted)
+	}
+}

@@ -2,7 +2,6 @@ package crdt
 
 import (
 	"slices"
-	"unsafe"
 )
 
 // ref names an item of the arena; 0 is none.
@@ -30,6 +29,8 @@ type item struct {
 	body   uint32 // offset in the client's slab, or the type's index
 	tag    uint32 // client<<clientShift | flags | kind
 }
+
+const itemSize = 7 * 4 // bytes, see above
 
 // The low bits of a tag.
 const (
@@ -131,7 +132,7 @@ func (a *items) release(r ref) {
 }
 
 func (a *items) bytes() int {
-	n := len(a.chunks)*int(unsafe.Sizeof([chunkLen]item{})) + cap(a.chunks)*8
+	n := len(a.chunks)*chunkLen*itemSize + cap(a.chunks)*8
 	for i := range a.ends {
 		n += a.ends[i].bytes()
 	}
