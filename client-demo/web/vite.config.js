@@ -26,6 +26,7 @@ export default defineConfig({
     proxy: {
       '/v1': server,
       '/yjs': { target: server, ws: true },
+      '/hocuspocus': { target: server, ws: true },
     },
   },
   build: {

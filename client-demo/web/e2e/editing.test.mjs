@@ -134,14 +134,14 @@ test('hostile presence harms nobody', async () => {
   const [ada, bo] = await pair(s.room())
   await ada.typeCode('text')
   await bo.page.evaluate(() => {
-    const { awareness } = window.__weft.provider
+    const { awareness } = window.__weft
     awareness.setLocalStateField('user', { name: '\u0007<b>Mallory</b>' + 'y'.repeat(500), color: 'red;position:fixed;inset:0' })
     awareness.setLocalStateField('cursor', { anchor: { item: { client: 'x', clock: -1 } }, head: 7 })
   })
   await until('Ada sees the cleaned name', async () => (await ada.others())[0]?.startsWith('<b>Mallory</b>yyy'))
   assert.equal((await ada.others())[0].length, 40)
   await bo.page.evaluate(() => {
-    const { awareness } = window.__weft.provider
+    const { awareness } = window.__weft
     awareness.setLocalStateField('user', 7)
     awareness.setLocalStateField('cursor', { anchor: { tname: 'nowhere' }, head: { tname: 'nowhere' } })
   })

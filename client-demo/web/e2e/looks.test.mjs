@@ -87,6 +87,9 @@ test('screenshots', async () => {
   await ada.page.keyboard.press('Escape')
   await ada.page.locator('#status').click()
   await shoot(ada, 'status-saved')
+  await ada.page.emulateMedia({ colorScheme: 'dark' })
+  await shoot(ada, 'status-dark')
+  await ada.page.emulateMedia({ colorScheme: 'light' })
   await ada.page.keyboard.press('Escape')
 
   await bo.page.setViewportSize({ width: 390, height: 780 })
@@ -94,6 +97,9 @@ test('screenshots', async () => {
   await shoot(bo, 'narrow-document')
   await bo.page.getByRole('button', { name: 'Code', exact: true }).first().click()
   await shoot(bo, 'narrow-code')
+  await bo.page.locator('#status').click()
+  await shoot(bo, 'narrow-status')
+  await bo.page.keyboard.press('Escape')
 
   g.cut()
   await ada.says(/^Offline/)

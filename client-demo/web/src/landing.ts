@@ -34,7 +34,7 @@ function openForm(): void {
 }
 
 function showAddress(): void {
-  const text = `new WebsocketProvider('${serverAddress()}', 'my-room', doc)`
+  const text = `new WebsocketProvider('${serverAddress('/yjs')}', 'my-room', doc)`
   byId('address').textContent = text
   copyButton(byId<HTMLButtonElement>('copy-address'), 'copy', 'the line', () => text)
 }

@@ -2,16 +2,20 @@
 
 import { isWeft } from './server.mjs'
 
-const MARKER = 102
+// The first bytes of a message, by message type and sync step.
+const KINDS = { '00 00': 'step1', '00 01': 'step2', '00 02': 'update', 66: 'marker', '08 00': 'status', '08 01': 'status' }
 
-// The first bytes of what a page sends, by message type and sync step.
-const KINDS = { '00 00': 'step1', '00 01': 'step2', '00 02': 'update', 66: 'marker' }
+/** y-websocket: the page asks with a marker, and the server's echo of it says that all is saved. */
+const yWebsocket = { address: /\/yjs\//, echo: 'marker', body: (message) => message }
+
+/** Hocuspocus: the server acknowledges each update, and every message begins with the room's name, here under 128 bytes. */
+export const hocuspocus = { address: /\/hocuspocus$/, echo: 'status', body: (message) => message.subarray(1 + message[0]) }
 
 /** Puts a gate before the room sockets of a person's page. Call it before the page opens a room. */
-export async function gate(person) {
-  const g = new Gate()
+export async function gate(person, protocol = yWebsocket) {
+  const g = new Gate(protocol)
   person.spoilPage()
-  await person.page.routeWebSocket(/\/yjs\//, (socket) => g.accept(socket))
+  await person.page.routeWebSocket(protocol.address, (socket) => g.accept(socket))
   return g
 }
 
@@ -26,6 +30,11 @@ class Gate {
   #held = []
   #answersHeld = null
   #sockets = new Set()
+  #protocol
+
+  constructor(protocol) {
+    this.#protocol = protocol
+  }
 
   accept(socket) {
     if (!this.#open) {
@@ -37,15 +46,15 @@ class Gate {
     const server = socket.connectToServer()
     socket.onMessage((message) => {
       server.send(message)
-      const kind = kindOf(message)
+      const kind = kindOf(this.#protocol.body(message))
       if (kind) this.frames.push(kind)
-      if (message[0] !== MARKER) return
+      if (kind !== 'marker') return
       this.sent.push(Buffer.from(message).toString('hex'))
       // The reference server does not know markers; the page's side of the exchange is tested all the same.
       if (!isWeft) this.#echo(socket, message)
     })
     server.onMessage((message) => {
-      if (message[0] === MARKER) this.#echo(socket, message)
+      if (kindOf(this.#protocol.body(message)) === this.#protocol.echo) this.#echo(socket, message)
       else if (this.#answersHeld) this.#answersHeld.push(() => socket.send(message))
       else socket.send(message)
     })
@@ -58,9 +67,14 @@ class Gate {
   /** Closes the link and refuses new ones. */
   cut() {
     this.#open = false
+    this.end(1013, 'cut')
+  }
+
+  /** Closes the link as a server does that says so. */
+  end(code, reason) {
     this.#held = []
     this.frames = []
-    for (const socket of this.#sockets) socket.close({ code: 1013, reason: 'cut' })
+    for (const socket of this.#sockets) socket.close({ code, reason })
     this.#sockets.clear()
   }
 

@@ -150,6 +150,11 @@ export class Person {
     return this.page.locator('#people [data-name]').evaluateAll((list) => list.map((e) => e.dataset.name))
   }
 
+  /** Stops the page from renewing its presence, so that it is heard of only when it moves or comes back. */
+  keepStill() {
+    return this.page.evaluate(() => clearInterval(window.__weft.awareness._checkInterval)) // y-protocols/awareness.js, v1.0.7
+  }
+
   /** Waits until another person's cursor with their name is in a pane. */
   async seesCursor(pane, name) {
     await this.page.locator(`.pane-${pane} .caret-name`, { hasText: new RegExp(`^${name}$`) }).waitFor({ timeout: 20_000 })

@@ -1,6 +1,6 @@
 // Where the server is: this page's own origin.
 
-/** The address that y-websocket providers connect to, without the room. */
-export function serverAddress(): string {
-  return location.origin.replace(/^http/, 'ws') + '/yjs'
+/** The address of one of the server's WebSocket endpoints. */
+export function serverAddress(path: string): string {
+  return location.origin.replace(/^http/, 'ws') + path
 }

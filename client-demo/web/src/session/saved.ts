@@ -1,28 +1,12 @@
-// Whether what this person wrote is saved, said honestly.
+// Whether what this person wrote is saved, said honestly: the part that is the same whatever is spoken to the server.
 //
-// y-websocket has no acknowledgement. The server understands one more message, type 102: it sends a marker back
-// once everything that it received on this connection before the marker is durable. So a marker goes out after
-// every local change and after every handshake, and "saved" is shown only when the newest one came back.
-//
-// Two orders matter. A marker may leave only after this side answered the server's sync step 1: before that, changes
-// made offline are not on the connection yet. And it leaves after the change itself, because the provider's update
-// listener was registered before the one here.
+// What leaves for the server is noted as a receipt when the server will tell that all it got until then is durable.
+// "Saved" is shown only when the newest receipt was confirmed and nothing was written since.
 
-import * as decoding from 'lib0/decoding'
-import * as encoding from 'lib0/encoding'
 import { IndexeddbPersistence } from 'y-indexeddb'
-import type { WebsocketProvider } from 'y-websocket'
-import { readAuthMessage } from 'y-protocols/auth'
 import type * as Y from 'yjs'
 import type { Ledger } from './ledger'
 
-const messageSync = 0 // y-websocket/src/y-websocket.js, v3.1.0
-const messageAuth = 2
-const messageSavedMarker = 102 // varuint8array marker, chosen by the sender
-const syncStep1 = 0 // y-protocols/sync.js, v1.0.7
-
-// Markers in flight that are remembered. A server that never answers must not make the page grow.
-const MAX_PENDING = 64
 // A server on a healthy disk confirms within some 20 ms; after this long the page says that it is waiting.
 const OVERDUE_MS = 4000
 
@@ -34,144 +18,107 @@ export interface SaveState {
   phase: SavePhase
   /** Changes that are not confirmed, those of earlier page loads included. */
   unsaved: number
-  /** How long the newest confirmed marker took, in ms; null before the first. */
+  /** How long the newest confirmation took, in ms; null before the first. */
   confirmedIn: number | null
   /** Whether the confirmation takes unusually long, or the server does not know how to confirm. */
   overdue: boolean
-  /** Why the server does not take changes, in its words; null when it did not say so since all was saved last. */
+  /** Why the server does not take changes, in its words; null when nothing says that it does not. */
   denied: string | null
 }
 
-interface Marker {
-  number: number
+/** What a confirmation will stand for. */
+export interface Receipt {
+  /** How many changes of this page load the server has then, counted from its first. */
   changes: number
+  /** Whether it has the browser's copy of the document then. */
   withLocalCopy: boolean
   sentAt: number
 }
 
-/** Watches a document and its provider, and tells whether all is saved. */
-export class SaveTracker extends EventTarget {
-  readonly #provider: WebsocketProvider
+/** Watches a document, and tells whether all is saved. The protocol's own part says what was sent and confirmed. */
+export abstract class SaveTracker extends EventTarget {
+  /** What was sent and is not confirmed, oldest first. */
+  protected pending: Receipt[] = []
+  protected localCopyIsRead = false
   readonly #ledger: Ledger
   #changes = 0
   #confirmed = 0
-  #nextMarker = 1
-  #pending: Marker[] = []
-  #answered = false
   #clean = false
-  #localCopyRead = false
   #confirmedIn: number | null = null
   #overdueTimer: ReturnType<typeof setTimeout> | undefined
   #overdue = false
   #denied: string | null = null
 
-  /** The tracker must be made after the provider and before the first change. */
-  constructor(doc: Y.Doc, provider: WebsocketProvider, ledger: Ledger) {
+  /** The tracker must be made before the first change. */
+  protected constructor(doc: Y.Doc, ledger: Ledger) {
     super()
-    this.#provider = provider
     this.#ledger = ledger
-    doc.on('update', (_update: Uint8Array, origin: unknown) => this.#onUpdate(origin))
-    provider.on('status', () => this.#onStatus())
-    provider.on('sync', (synced: boolean) => {
-      if (synced) this.#mark()
+    doc.on('update', (_update: Uint8Array, origin: unknown, _doc: Y.Doc, { local }: Y.Transaction) => {
+      const fromCopy = origin instanceof IndexeddbPersistence
+      if (local || fromCopy) this.#onChange(fromCopy)
     })
-    this.#watchMessages()
   }
 
   /** The state at this moment. A `change` event follows every difference. */
   get state(): SaveState {
     let phase: SavePhase = 'offline'
-    if (this.#provider.wsconnected) phase = this.#clean && this.#pending.length === 0 ? 'saved' : 'saving'
+    if (this.connected) phase = this.#clean && this.pending.length === 0 ? 'saved' : 'saving'
     return { phase, unsaved: this.#ledger.unsaved, confirmedIn: this.#confirmedIn, overdue: this.#overdue, denied: this.#denied }
   }
 
   /** Tells that the browser's copy of the document has been read into it, or that there is none. */
   localCopyRead(): void {
-    this.#localCopyRead = true
-    this.#mark()
+    this.localCopyIsRead = true
+    this.onLocalCopyRead()
+    this.changed()
   }
 
-  #onUpdate(origin: unknown): void {
-    if (origin === this.#provider) return
-    this.#clean = false
-    // What the browser's copy brings was counted when it was made, by the ledger.
-    if (!(origin instanceof IndexeddbPersistence)) {
-      this.#changes++
-      this.#ledger.setOwn(this.#changes - this.#confirmed)
-    }
-    this.#mark()
+  /** Whether there is a connection to save over. */
+  protected abstract get connected(): boolean
+
+  /** Follows a change of this page's, which may be on its way already. */
+  protected abstract onWritten(): void
+
+  /** Follows when all that the browser's copy holds was written. */
+  protected abstract onLocalCopyRead(): void
+
+  /** A receipt for everything that was written until now. */
+  protected receipt(): Receipt {
+    return { changes: this.#changes, withLocalCopy: this.localCopyIsRead, sentAt: performance.now() }
   }
 
-  #onStatus(): void {
-    if (!this.#provider.wsconnected) {
-      this.#answered = false
-      this.#clean = false
-      this.#pending = []
-    }
-    this.#changed()
+  /** A receipt for something sent, upon whose confirmation nothing more is known to be saved than before. */
+  protected emptyReceipt(): Receipt {
+    return { changes: this.#confirmed, withLocalCopy: false, sentAt: performance.now() }
   }
 
-  #watchMessages(): void {
-    const handlers = this.#provider.messageHandlers
-    const readSync = handlers[messageSync]!
-    handlers[messageSync] = (encoder, decoder, provider, emitSynced, type) => {
-      const isStep1 = decoding.peekVarUint(decoder) === syncStep1
-      readSync(encoder, decoder, provider, emitSynced, type)
-      if (isStep1) this.#afterAnswer()
-    }
-    // In place of the provider's own handler, which writes the reason to the console.
-    handlers[messageAuth] = (_encoder, decoder, provider) => {
-      readAuthMessage(decoder, provider.doc, (_doc: Y.Doc, reason: string) => {
-        this.#denied = reason
-        this.#changed()
-      })
-    }
-    handlers[messageSavedMarker] = (_encoder, decoder) => {
-      this.#onEcho(decoding.readVarUint(decoding.createDecoder(decoding.readVarUint8Array(decoder))))
-    }
-  }
-
-  // The provider sends the answer when its message listener returns, which is before any microtask.
-  #afterAnswer(): void {
-    const socket = this.#provider.ws
-    queueMicrotask(() => {
-      if (this.#provider.ws !== socket) return
-      this.#answered = true
-      this.#mark()
-    })
-  }
-
-  #mark(): void {
-    const socket = this.#provider.ws
-    if (this.#answered && this.#provider.wsconnected && socket !== null && socket.readyState === WebSocket.OPEN) {
-      const marker = {
-        number: this.#nextMarker++,
-        changes: this.#changes,
-        withLocalCopy: this.#localCopyRead,
-        sentAt: performance.now(),
-      }
-      if (this.#pending.length === MAX_PENDING) this.#pending.pop()
-      this.#pending.push(marker)
-      socket.send(encodeMarker(marker.number))
-    }
-    this.#changed()
-  }
-
-  #onEcho(number: number): void {
-    const at = this.#pending.findIndex((m) => m.number === number)
-    if (at < 0) return
-    const marker = this.#pending[at]!
-    this.#pending.splice(0, at + 1)
-    this.#confirmed = marker.changes
-    this.#confirmedIn = performance.now() - marker.sentAt
+  /** Takes the server's word that the n oldest receipts are durable, and at least one. */
+  protected confirm(n: number): void {
+    const newest = this.pending.splice(0, n).at(-1)
+    if (newest === undefined) return
+    this.#confirmed = newest.changes
+    this.#confirmedIn = performance.now() - newest.sentAt
     this.#ledger.setOwn(this.#changes - this.#confirmed)
-    if (marker.withLocalCopy) this.#ledger.settleInherited()
-    this.#clean = marker.withLocalCopy && this.#confirmed === this.#changes
-    if (this.#clean) this.#denied = null
-    this.#changed()
+    if (newest.withLocalCopy) this.#ledger.settleInherited()
+    this.#clean = newest.withLocalCopy && this.#confirmed === this.#changes
+    this.changed()
   }
 
-  #changed(): void {
+  /** Forgets what was sent: its connection is gone, or begins anew. */
+  protected forget(): void {
+    this.#clean = false
+    this.pending = []
+  }
+
+  /** Notes why the server takes no changes; null: it does. */
+  protected deny(reason: string | null): void {
+    if (reason === this.#denied) return
+    this.#denied = reason
+    this.changed()
+  }
+
+  /** Tells whoever shows the state, and minds how long it has been `saving`. */
+  protected changed(): void {
     const saving = this.state.phase === 'saving'
     if (!saving) {
       clearTimeout(this.#overdueTimer)
@@ -185,13 +132,15 @@ export class SaveTracker extends EventTarget {
     }
     this.dispatchEvent(new Event('change'))
   }
-}
 
-function encodeMarker(number: number): Uint8Array<ArrayBuffer> {
-  const marker = encoding.encode((e) => encoding.writeVarUint(e, number))
-  const message = encoding.encode((e) => {
-    encoding.writeVarUint(e, messageSavedMarker)
-    encoding.writeVarUint8Array(e, marker)
-  })
-  return message as Uint8Array<ArrayBuffer>
+  #onChange(fromCopy: boolean): void {
+    this.#clean = false
+    // What the browser's copy brings was counted when it was made, by the ledger.
+    if (!fromCopy) {
+      this.#changes++
+      this.#ledger.setOwn(this.#changes - this.#confirmed)
+    }
+    this.onWritten()
+    this.changed()
+  }
 }

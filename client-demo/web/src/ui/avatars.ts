@@ -8,7 +8,7 @@ const SHOWN = 5
 
 /** Shows everyone in the room but oneself, who has an own button. */
 export function showPeople(session: Session, goTo: (id: number) => void): void {
-  const { awareness } = session.provider
+  const { awareness } = session
   const list = byId<HTMLUListElement>('people')
   let drawn = ''
   const show = () => {

@@ -1,7 +1,8 @@
 // The status button and its panel: the link to the server, and whether all is saved.
 
-import type { Connection, LinkState } from '../session/connection'
+import type { Link, LinkState } from '../session/link'
 import type { CopyState } from '../session/local-copy'
+import { PROTOCOLS, type Protocol, withProtocol } from '../session/protocol'
 import type { SaveState } from '../session/saved'
 import type { Session } from '../session/session'
 import { announce, byId, make } from './dom'
@@ -11,30 +12,31 @@ const codeTooLarge = 4413 // the close code of changes larger than the server ta
 
 /** Shows a session's link and saved state, and lets the person leave and come back. */
 export function showStatus(session: Session): void {
-  const { connection, saved, copy } = session
+  const { link, saved, copy } = session
   const button = byId<HTMLButtonElement>('status')
   const action = byId<HTMLButtonElement>('status-action')
   attachPopover(button, byId('status-panel'))
+  byId('status-protocol').replaceChildren('Protocol: ', ...protocolWords(session.protocol))
   let announced: LinkState['state'] = 'connecting'
   const show = () => {
-    const link = connection.link
+    const now = link.state
     const state = saved.state
-    button.dataset.link = link.state
+    button.dataset.link = now.state
     button.dataset.saved = state.phase
     button.toggleAttribute('data-unsaved', state.unsaved > 0)
-    byId('status-link').textContent = linkWord(link)
-    byId('status-saved').replaceChildren(...savedWords(link, state, copy.state))
-    byId('status-explained').textContent = explain(link, state, copy.state)
-    action.textContent = link.state === 'offline' ? 'Reconnect now' : 'Work offline'
-    showNotice(link, state, copy.state, connection)
-    if (link.state !== announced) announce(linkWord(link))
-    announced = link.state
+    byId('status-link').textContent = linkWord(now)
+    byId('status-saved').replaceChildren(...savedWords(now, state, copy.state))
+    byId('status-explained').textContent = explain(now, state, copy.state)
+    action.textContent = now.state === 'offline' ? 'Reconnect now' : 'Work offline'
+    showNotice(now, state, copy.state, link)
+    if (now.state !== announced) announce(linkWord(now))
+    announced = now.state
   }
   action.addEventListener('click', () => {
-    if (connection.link.state === 'offline') connection.reconnect()
-    else connection.workOffline()
+    if (link.state.state === 'offline') link.reconnect()
+    else link.workOffline()
   })
-  connection.addEventListener('change', show)
+  link.addEventListener('change', show)
   saved.addEventListener('change', show)
   copy.addEventListener('change', show)
   // The browser asks before it closes a page that holds the only copy of something.
@@ -42,6 +44,18 @@ export function showStatus(session: Session): void {
     if (copy.state !== 'stored' && saved.state.unsaved > 0) event.preventDefault()
   })
   show()
+}
+
+// The protocols, of which the others are links to the same page speaking them.
+function protocolWords(spoken: Protocol): (Node | string)[] {
+  return PROTOCOLS.flatMap((protocol) => {
+    const name = { 'y-websocket': 'y-websocket', hocuspocus: 'Hocuspocus' }[protocol]
+    if (protocol === spoken) return [' / ', make('strong', '', name)]
+    const other = make('a', '', name)
+    other.href = withProtocol(new URL(location.href), protocol).href
+    other.title = `Reload this page speaking ${name}`
+    return [' / ', other]
+  }).slice(1)
 }
 
 function linkWord(link: LinkState): string {
@@ -75,22 +89,22 @@ function explain(link: LinkState, state: SaveState, copy: CopyState): string {
   return 'Waiting for the server to confirm your latest changes.'
 }
 
-function showNotice(link: LinkState, { denied }: SaveState, copy: CopyState, connection: Connection): void {
-  const refused = link.state === 'offline' && link.why === 'refused'
+function showNotice(now: LinkState, { denied }: SaveState, copy: CopyState, link: Link): void {
+  const refused = now.state === 'offline' && now.why === 'refused'
   let words = ''
-  if (refused) words = refusedWords(link.code, link.reason)
+  if (refused) words = refusedWords(now.code, now.reason)
   else if (denied !== null) words = deniedWords(denied, copy)
   byId('notice').hidden = words === ''
   // An alert is read aloud whenever its text is set.
   if (byId('notice-text').textContent !== words) byId('notice-text').textContent = words
   const action = byId<HTMLButtonElement>('notice-action')
   action.hidden = !refused
-  action.onclick = () => connection.reconnect()
+  action.onclick = () => link.reconnect()
 }
 
 // The way out for a change that is too large was tried: after an undo alone the change would still be sent, because it
 // is kept for redo; after a reload only what is left of it is.
-function refusedWords(code: number, reason: string): string {
+function refusedWords(code: number | null, reason: string): string {
   if (code !== codeTooLarge) return `The server ended this visit: ${reason}`
   return `Your change is larger than this server takes: ${reason}. “Try again” will not help by itself: undo the change, then reload this page.`
 }

@@ -1,18 +1,10 @@
-// The state of the link to the server, as a person thinks of it.
+// The link that y-websocket keeps.
 
 import type { WebsocketProvider } from 'y-websocket'
+import type { Link, LinkState } from '../link'
 
-/**
- * connecting: the first attempt runs. online: connected and in sync. offline: neither, and `why` tells more.
- * refused: the server closed for good, with a code of the range 4400 to 4499 and its words for it.
- */
-export type LinkState =
-  | { state: 'connecting' | 'online' }
-  | { state: 'offline'; why: 'unreachable' | 'chosen' }
-  | { state: 'offline'; why: 'refused'; code: number; reason: string }
-
-/** Watches a provider's link, and lets a person leave and come back. */
-export class Connection extends EventTarget {
+/** Watches a provider's connection. */
+export class YWebsocketLink extends EventTarget implements Link {
   readonly #provider: WebsocketProvider
   #refused: { code: number; reason: string } | null = null
   #failed = false
@@ -30,14 +22,14 @@ export class Connection extends EventTarget {
       this.#failed = true
       queueMicrotask(() => this.#changed())
     })
+    // After a close code of the range 4400 to 4499, by which a server says that coming back is of no use.
     provider.on('closed', ({ code, reason }) => {
       this.#refused = { code, reason: reason === '' ? `close code ${code}` : reason }
       this.#changed()
     })
   }
 
-  /** The state at this moment. A `change` event follows every difference. */
-  get link(): LinkState {
+  get state(): LinkState {
     const p = this.#provider
     if (p.wsconnected && p.synced) return { state: 'online' }
     if (this.#refused !== null && !p.shouldConnect) return { state: 'offline', why: 'refused', ...this.#refused }
@@ -47,13 +39,11 @@ export class Connection extends EventTarget {
     return { state: 'connecting' }
   }
 
-  /** Leaves the server until `reconnect`. Editing goes on. */
   workOffline(): void {
     this.#provider.disconnect()
     this.#changed()
   }
 
-  /** Connects at once rather than at the provider's next attempt. */
   reconnect(): void {
     this.#refused = null
     this.#failed = false
