@@ -223,6 +223,10 @@ func (o *observer) store() persistence.Events {
 			m.renewals.Inc()
 			o.log.Debug("log file replaced by one without free pages", "bytes", size)
 		},
+		Parked: func(p persistence.Parked) {
+			m.parked.Add(float64(p.Bytes))
+			o.log.Warn("updates of a room that cannot be saved were moved out of the log", "room", p.Room, "updates", p.Records, "bytes", p.Bytes, "took", p.Took)
+		},
 		Damaged: func(err *persistence.DamageError) {
 			m.damages.Inc()
 			o.log.Error("stored bytes are damaged", "room", err.Room, "file", err.File, "err", err)

@@ -63,6 +63,7 @@ type metrics struct {
 	checkpoint    prometheus.Histogram
 	checkpointSum prometheus.Counter
 	renewals      prometheus.Counter
+	parked        prometheus.Counter
 	damages       prometheus.Counter
 	stalls        prometheus.Counter
 	fenced        prometheus.Gauge
@@ -143,6 +144,7 @@ func (m *metrics) storeMetrics() {
 	m.commitBytes = m.counter("commit_bytes_total", "Bytes committed to the log.")
 	m.checkpoint = m.histogram("checkpoint_seconds", "Writing one room's snapshot.", latencyBuckets)
 	m.checkpointSum = m.counter("checkpoint_bytes_total", "Bytes of snapshots written.")
+	m.parked = m.counter("log_parked_bytes_total", "Bytes of updates moved out of the log because their rooms could not be saved.")
 	m.renewals = m.counter("log_renewals_total", "Times that the log file was replaced by one without free pages.")
 	m.damages = m.counter("damages_total", "Damages found in stored bytes. Any needs an operator.")
 	m.stalls = m.counter("store_stalls_total", "Times that the disk was full.")
