@@ -17,8 +17,7 @@ type inspectDelete struct {
 
 // Help says what remains.
 func (inspectDelete) Help() string {
-	return `Each room is removed with everything stored of it, damage included: a room that was set aside can be begun anew then, and the
-log need not be kept for it any more. All names are looked up before anything is deleted. There is no way back; weft inspect
+	return `Each room is removed with everything stored of it, damage included: a room that was set aside can be begun anew then. All names are looked up before anything is deleted. There is no way back; weft inspect
 export keeps a copy. The bytes are overwritten when their pages are used again, or by weft inspect compact.`
 }
 

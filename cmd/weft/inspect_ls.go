@@ -23,7 +23,7 @@ func (inspectLs) Help() string {
 	return `Columns:
 
   SNAPSHOT    bytes of the stored document
-  LOG         bytes of updates since then, still in the log
+  LOG         bytes of updates since then, in the log or, of a damaged room, moved out of it
   CLIENTS     authors; every tab that was opened anew counts
   TOMBSTONES  share of the document's pieces that only mark something deleted
   PENDING     bytes of updates that wait for others which are not stored

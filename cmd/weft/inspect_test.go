@@ -17,11 +17,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"weft/persistence"
 )
 
 // TestInspect runs testdata/inspect/*.txtar. They use the commands of TestScripts and:
 //
 //	plant DIR               makes a data directory with rooms of every kind, see plant
+//	park DIR ROOM           opens DIR until the log has no records of ROOM any more, which must be damaged
 //	flip FILE WORD          inverts a bit in each place where WORD stands in FILE
 //	cut FILE BYTES          shortens FILE to that many bytes
 //	type ROOM TEXT          writes TEXT into the root text codemirror of a room of the server at $LISTEN, until it is saved
@@ -36,6 +39,7 @@ func TestInspect(t *testing.T) {
 			"ready":  scriptReady,
 			"signal": scriptSignal,
 			"plant":  func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(plant(ts.MkAbs(args[0]))) },
+			"park":   scriptPark,
 			"flip":   scriptFlip,
 			"cut":    scriptCut,
 			"type":   scriptType,
@@ -63,6 +67,18 @@ func scriptUntar(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(err)
 		ts.Check(os.WriteFile(filepath.Join(dir, filepath.Base(h.Name)), b, 0o600))
 	}
+}
+
+func scriptPark(ts *testscript.TestScript, _ bool, args []string) {
+	parked := make(chan string, 1)
+	o := persistence.Options{ReserveBytes: -1, ScrubEvery: -1, LogAge: 1} // everything is too old
+	o.Events.Parked = func(p persistence.Parked) { parked <- p.Room }
+	s, err := persistence.Open(ts.MkAbs(args[0]), o)
+	ts.Check(err)
+	if room := <-parked; room != args[1] {
+		ts.Fatalf("room %q was parked, want %q", room, args[1])
+	}
+	ts.Check(s.Close())
 }
 
 func scriptFlip(ts *testscript.TestScript, _ bool, args []string) {
