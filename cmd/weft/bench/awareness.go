@@ -50,7 +50,7 @@ func (r *runner) awareness(ctx context.Context, result *Result) error {
 	if err != nil {
 		return err
 	}
-	c.settle(ctx, c.clients, catchUp)
+	c.settle(ctx, c.clients, c.runner.o.CatchUp)
 	c.verify(c.clients)
 	result.Faults = c.faults.sum()
 	result.Awareness = &Awareness{Clients: n, Rate: rate, Latency: c.meter.summary(), Messages: messages, RSS: u.rss, load: l}

@@ -63,6 +63,8 @@ type Options struct {
 	Limit time.Duration
 	// Patience bounds every wait for the server. Default 30 s.
 	Patience time.Duration
+	// CatchUp is how long clients may take to get everything when the writers have stopped. Default 15 s.
+	CatchUp time.Duration
 	// Document is a state in update format V1 for join. Nil: one of the size of a long article with its history is made.
 	Document []byte
 
@@ -186,6 +188,7 @@ func newRunner(o Options) (*runner, error) {
 	r := &runner{o: o, dialect: d, server: process{o.PID}, name: strconv.FormatUint(rand.Uint64(), 36)}
 	setDefault(&r.o.Limit, 50*time.Millisecond)
 	setDefault(&r.o.Patience, 30*time.Second)
+	setDefault(&r.o.CatchUp, 15*time.Second)
 	setDefault(&r.o.MaxRate, 200_000)
 	r.dialer = dialer{timeout: r.o.Patience}
 	if _, err := r.server.usage(); err != nil {

@@ -240,7 +240,7 @@ func (c *client) take(message []byte) error {
 		if c.person != nil {
 			c.out.Lock()
 			defer c.out.Unlock()
-			c.payload = c.person.next(c.payload[:0])
+			c.payload = c.person.again(c.payload[:0])
 			c.add(awareness, c.payload)
 			return c.flush()
 		}
@@ -333,7 +333,7 @@ func (c *client) enter(r run) {
 
 // complete tells whether the client has everything of everybody else, and whether all its own was confirmed.
 func (c *client) complete() (all, confirmed bool) {
-	all = c.whole != nil || c.have.Load() == c.room.written(c.writes)
+	all = c.have.Load() == c.room.written(c.writes)
 	if c.person != nil {
 		all = all && c.person.sees(c.room)
 	}

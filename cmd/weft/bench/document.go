@@ -14,12 +14,13 @@ const (
 	documentSeed    = 4
 )
 
-// makeDocument returns the state, in format V1, of that document. It is the same each time but for the author's id.
-func makeDocument() ([]byte, error) {
+// makeDocument returns the state, in format V1, of a document like that in which so many characters were typed. It is
+// the same each time but for the author's id.
+func makeDocument(toType int) ([]byte, error) {
 	rng := rand.New(rand.NewPCG(documentSeed, documentSeed))
 	d := crdt.New(crdt.Options{})
 	typed, deleted, length := 0, 0, 0
-	for typed < documentTyped {
+	for typed < toType {
 		at := length - rng.IntN(min(length, 2000)+1) // people mostly work where they worked before
 		n := 1 + rng.IntN(56)
 		cut := 0

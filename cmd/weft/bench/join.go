@@ -31,7 +31,7 @@ func (r *runner) join(ctx context.Context, result *Result) error {
 	document := r.o.Document
 	if document == nil {
 		var err error
-		if document, err = makeDocument(); err != nil {
+		if document, err = makeDocument(documentTyped); err != nil {
 			return fmt.Errorf("make a document: %w", err)
 		}
 	}

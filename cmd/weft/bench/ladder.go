@@ -37,11 +37,8 @@ type Step struct {
 // busy is the share of its cores from which on this process counts as the limit.
 const busy = 0.95
 
-// Of a ladder.
-const (
-	refinements = 2 // rates tried between the last that was kept and the first that was not
-	catchUp     = 15 * time.Second
-)
+// refinements is how many rates are tried between the last that was kept and the first that was not.
+const refinements = 2
 
 // fanout is one room in which a few write and all read.
 func (r *runner) fanout(ctx context.Context, result *Result) error {
@@ -136,7 +133,7 @@ func (c *crew) step(ctx context.Context, turns []*turn, rate float64) (Step, err
 		return Step{}, err
 	}
 	s := Step{Rate: float64(time.Second) / float64(gap)}
-	s.Late = c.settle(ctx, c.clients, catchUp)
+	s.Late = c.settle(ctx, c.clients, c.runner.o.CatchUp)
 	if s.load, err = w.stop(); err != nil {
 		return Step{}, err
 	}

@@ -44,14 +44,18 @@ func (r *chatRoom) person(id uint64) *person {
 
 // next appends the awareness update with the person's next state. It must be called under the client's out.
 func (p *person) next(dst []byte) []byte {
-	clock := p.shown.Load() + 1
+	p.shown.Add(1) // before it is sent: nobody may have it earlier
+	return p.again(dst)
+}
+
+// again appends the awareness update with the person's state as it is. It must be called under the client's out.
+func (p *person) again(dst []byte) []byte {
+	clock := p.shown.Load()
 	dst = append(dst, 1)
 	dst = lib0.AppendUint(dst, p.id)
 	dst = lib0.AppendUint(dst, uint64(clock))
 	p.scratch = p.appendState(p.scratch[:0], clock)
-	dst = lib0.AppendBytes(dst, p.scratch)
-	p.shown.Store(clock) // before it is sent: nobody may have it earlier
-	return dst
+	return lib0.AppendBytes(dst, p.scratch)
 }
 
 // appendState appends the JSON of the state at a clock.
@@ -109,7 +113,7 @@ func (p *person) see(c *client, id uint64, clock int64, state []byte) {
 // sees tells whether the person has the newest state of everybody else in the room.
 func (p *person) sees(r *chatRoom) bool {
 	for _, other := range r.people {
-		if other != p && p.newest[other.index].Load() != other.shown.Load() {
+		if other != p && p.newest[other.index].Load() != firstPaced-1+other.due.Load() {
 			return false
 		}
 	}

@@ -64,11 +64,11 @@ func (r *chatRoom) writer(id uint64) *writer {
 	return r.writers[id-r.firstID]
 }
 
-// written returns the clocks that all writers but one have sent.
+// written returns the clocks that all writers but one have written, or should have by now.
 func (r *chatRoom) written(but *writer) (n int64) {
 	for _, w := range r.writers {
 		if w != but {
-			n += w.sent.Load()
+			n += w.due.Load() * w.size
 		}
 	}
 	return n

@@ -96,7 +96,7 @@ func (c *crew) phase(ctx context.Context, turns []*turn, rate float64, clients [
 		err = c.pace(ctx, turns, total, gap)
 	}
 	if err == nil {
-		c.settle(ctx, clients, catchUp)
+		c.settle(ctx, clients, c.runner.o.CatchUp)
 		p.load, err = w.stop()
 	}
 	p.Peak = peak()

@@ -239,9 +239,6 @@ func (s *socket) frame() (fin bool, op byte, payload []byte, err error) {
 	}
 }
 
-// maxFrameHeader is the longest header of a client's frame in bytes.
-const maxFrameHeader = 14
-
 // appendFrame appends a masked frame whose payload is all parts together.
 func (s *socket) appendFrame(dst []byte, op byte, parts ...[]byte) []byte {
 	length := 0
