@@ -113,7 +113,7 @@ func writeRoom(s *persistence.Store, room string) {
 	}
 }
 
-// renewEnv makes the test binary a writer that has its log renewed.
+// renewEnv makes the test binary a writer that has its log renewed; with the value fds it has no file descriptor left for that.
 const renewEnv = "WEFT_PERSISTENCE_RENEW"
 
 // runRenewer fills a log, has it shortened, which is when its file is worth replacing, and appends on. It says "A seq" for what is
@@ -129,6 +129,13 @@ func runRenewer(dir string) error {
 	s, err := persistence.Open(dir, o)
 	if err != nil {
 		return err
+	}
+	for os.Getenv(renewEnv) == "fds" {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		defer f.Close()
 	}
 	fat := make([]byte, 1<<20)
 	for seq := uint64(1); seq <= 60; seq++ {

@@ -332,7 +332,7 @@ func TestWriteError(t *testing.T) {
 
 // TestSlowSync slows fdatasync down: records wait together, and none is lost.
 func TestSlowSync(t *testing.T) {
-	delays := []time.Duration{200 * time.Millisecond}
+	delays := []time.Duration{50 * time.Millisecond, 200 * time.Millisecond}
 	if *long {
 		delays = append(delays, 2*time.Second)
 	}

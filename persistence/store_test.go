@@ -3,7 +3,9 @@ package persistence_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"weft/persistence"
@@ -80,8 +82,12 @@ func TestReopen(t *testing.T) {
 func TestLocked(t *testing.T) {
 	dir := t.TempDir()
 	openStore(t, dir, small)
-	if _, err := persistence.Open(dir, small); !errors.Is(err, persistence.ErrLocked) {
-		t.Errorf("second Open = %v, want ErrLocked", err)
+	before := hashFiles(t, dir)
+	if _, err := persistence.Open(dir, small); !errors.Is(err, persistence.ErrLocked) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+		t.Errorf("second Open = %v, want ErrLocked with the process", err)
+	}
+	if hashFiles(t, dir) != before {
+		t.Error("the second Open changed the files")
 	}
 }
 
