@@ -2,6 +2,7 @@ package crdt
 
 import (
 	"fmt"
+	"iter"
 	"unicode/utf8"
 )
 
@@ -131,6 +132,17 @@ func (s shared) slice(start, end int) []any {
 func (m SharedMap) Has(key string) bool {
 	_, ok := m.s.property(key)
 	return ok
+}
+
+// Keys visits the keys that have a value, in no order that replicas share.
+func (m SharedMap) Keys() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for key := range m.s.properties {
+			if !yield(key) {
+				return
+			}
+		}
+	}
 }
 
 // Clear removes all keys.

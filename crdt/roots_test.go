@@ -102,6 +102,11 @@ func TestLoadSubdoc(t *testing.T) {
 			t.Error("LoadSubdoc or UnloadSubdoc does not know what the document has")
 		}
 	}
+	for s := range d.AllSubdocs() {
+		if s.AutoLoad != (s.GUID == "b") {
+			t.Errorf("AllSubdocs has %+v", s)
+		}
+	}
 	none := []string{}
 	want := []event{
 		{[]string{"a", "b"}, none, []string{"b"}},

@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"iter"
 	"slices"
 	"unicode/utf8"
 
@@ -22,15 +23,37 @@ type Subdoc struct {
 // each once. It visits every struct.
 func (d *Doc) Subdocs() []string {
 	var out []string
-	for c := range d.clients {
-		for p := d.clients[c].index.start(); p.ok(); p = p.next() {
-			if it := d.items.at(p.ref()); it.kind() == kindDoc && !it.deleted() {
-				out = append(out, d.subdocOf(it).GUID)
-			}
-		}
+	for s := range d.AllSubdocs() {
+		out = append(out, s.GUID)
 	}
 	slices.SortFunc(out, compareUTF16)
 	return slices.Compact(out)
+}
+
+// AllSubdocs visits the descriptions of all subdocuments, in no order that
+// replicas share; one GUID may come several times. It visits every struct, and
+// the document must not change meanwhile.
+func (d *Doc) AllSubdocs() iter.Seq[Subdoc] {
+	return func(yield func(Subdoc) bool) {
+		for _, r := range d.subdocRefs() {
+			if !yield(d.subdocOf(d.items.at(r))) {
+				return
+			}
+		}
+	}
+}
+
+// subdocRefs returns the items that hold subdocuments and are not deleted.
+func (d *Doc) subdocRefs() []ref {
+	var out []ref
+	for c := range d.clients {
+		for p := d.clients[c].index.start(); p.ok(); p = p.next() {
+			if it := d.items.at(p.ref()); it.kind() == kindDoc && !it.deleted() {
+				out = append(out, p.ref())
+			}
+		}
+	}
+	return out
 }
 
 // subdocOf reads the description that an item holds.
@@ -149,15 +172,7 @@ func (d *Doc) subdocItems(guid string) []ref {
 	if d.editing {
 		panic("crdt: subdocument loaded or unloaded inside Edit")
 	}
-	var out []ref
-	for c := range d.clients {
-		for p := d.clients[c].index.start(); p.ok(); p = p.next() {
-			if it := d.items.at(p.ref()); it.kind() == kindDoc && !it.deleted() && d.subdocOf(it).GUID == guid {
-				out = append(out, p.ref())
-			}
-		}
-	}
-	return out
+	return slices.DeleteFunc(d.subdocRefs(), func(r ref) bool { return d.subdocOf(d.items.at(r)).GUID != guid })
 }
 
 func (d *Doc) noteLoaded(it *item) {

@@ -181,6 +181,9 @@ func TestArrayEnds(t *testing.T) {
 		if !m.Has("k") || m.Has("none") {
 			t.Errorf("Has(k), Has(none) = %v, %v, want true, false", m.Has("k"), m.Has("none"))
 		}
+		if got := slices.Sorted(m.Keys()); !slices.Equal(got, []string{"k", "l"}) {
+			t.Errorf("Keys = %q, want k and l", got)
+		}
 		m.Clear()
 		if m.Len() != 0 || m.Has("k") {
 			t.Errorf("%d keys after Clear", m.Len())
