@@ -355,3 +355,39 @@ func TestParkedDamage(t *testing.T) {
 		t.Errorf("Repair = %+v, %v, want both rooms with 5 records", rep, err)
 	}
 }
+
+// TestParkedListDamage damages the list of a room's parked records: the room is named, and repaired to its snapshot.
+func TestParkedListDamage(t *testing.T) {
+	dir := fastDir(t)
+	s := openStore(t, dir, small)
+	mustSave(t, s, "a", 1)
+	appendWait(t, s, record("a", 2))
+	if err := s.Park(t.Context(), "a"); err != nil {
+		t.Fatalf("Park(a) = %v, want nil", err)
+	}
+	mustSave(t, s, "flush", 1) // lets the log go, which had the record, too
+	mustSave(t, s, "flush", 2)
+	appendWait(t, s, record("flush", 3))
+	mustClose(t, s)
+	rot(t, dir, "rooms.db", "K\x01\x00\x00\x00\x01")
+	a := openArchive(t, dir)
+	if st, err := a.Load("a"); !isDamage(err) || st.Snapshot.Pos.Seq != 1 || len(st.Tail) != 0 {
+		t.Errorf("archive: Load(a) = snapshot at %s, %d records, %v, want the snapshot and a DamageError", st.Snapshot.Pos, len(st.Tail), err)
+	}
+	a.Close()
+	s = openStore(t, dir, small)
+	if _, err := s.Load(t.Context(), "a"); !isDamage(err) {
+		t.Errorf("Load(a) = %v, want a DamageError", err)
+	}
+	mustClose(t, s)
+	rep, err := persistence.Repair(t.Context(), dir)
+	if err != nil || len(rep.Restored) != 1 || rep.Restored[0].Records != 0 {
+		t.Errorf("Repair = %+v, %v, want a restored without records", rep, err)
+	}
+	s = openStore(t, dir, small)
+	if st, err := s.Load(t.Context(), "a"); err != nil || st.Pos.Seq != 1 {
+		t.Errorf("after Repair Load(a) = %s, %v, want its snapshot at 1-1", st.Pos, err)
+	}
+	mustClose(t, s)
+	wantSchema(t, dir, 1)
+}

@@ -114,7 +114,7 @@ func (s seal) segmentRecords(dst []Record, room string, g segment, get func(key 
 	return dst, nil
 }
 
-// errParked tells damage of parked records from that of a snapshot.
+// errParked tells damage of parked records, or of their list, from that of a snapshot.
 var errParked = errors.New("not as it was parked")
 
 // readSegments appends to dst the parked records of a room that no tombstone at tomb has made void. With an error, which names
@@ -151,7 +151,7 @@ func (s *Store) segments(tx *bolt.Tx, room string) ([]segment, error) {
 }
 
 func listDamage(room string, err error) *DamageError {
-	return &DamageError{Room: room, File: roomsFile, What: "list of its parked records", Err: err}
+	return &DamageError{Room: room, File: roomsFile, What: "list of its parked records", Err: errors.Join(errParked, err)}
 }
 
 // listSegment adds a segment to the room's list. The first one of a file raises its schema.
