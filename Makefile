@@ -1,5 +1,5 @@
 # make test is all that CI runs. The steps are scripts in .ci and can be run by hand.
-.PHONY: help run test setup fmt lint unit planted web web-check e2e fuzz fuzz-long oracle-long bench-crdt
+.PHONY: help run test setup fmt lint unit planted web web-check e2e fuzz fuzz-long oracle-long bench-crdt bench-gateway
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##/\1\t/p' Makefile | expand -t 14
@@ -45,3 +45,6 @@ oracle-long:    ## the document engine beside real Yjs for 10,000 seeds: SEEDS=1
 
 bench-crdt:     ## document engine beside real Yjs, in one run, with ratios
 	.ci/bench-crdt
+
+bench-gateway:  ## the whole server beside y-websocket and Hocuspocus, in one run, with ratios
+	.ci/bench-gateway

@@ -40,7 +40,7 @@ func (s *Result) lines() [][2]string {
 		o := s.Storm
 		return [][2]string{
 			{"connections", fmt.Sprintf("%d at once, %d in a room", o.Connections, o.PerRoom)},
-			{"all synced", fmt.Sprintf("after %.2f s, %.0f a second; %v", o.Seconds, o.PerSecond, o.Synced)},
+			{"all synced", fmt.Sprintf("after %.2f s, %.0f a second, %d retries; %v", o.Seconds, o.PerSecond, o.Retries, o.Synced)},
 			{"server", fmt.Sprintf("%.0f us each, %.2f cores, peak %.0f MB", o.CPUEachUS, o.ServerCPU, mb(o.Peak))},
 		}
 	case s.Join != nil:
