@@ -15,6 +15,10 @@ import "slices"
 // beforehand. Guessed: about 50 ns a block, against 6 ns a struct for a copy.
 const admitBlocks = 1000
 
+// maxCopy is the size of a document up to which a large message is worth a
+// copy: refusing one must not take memory by what the document holds.
+const maxCopy = 8 << 20 // bytes
+
 // Errors of blocks that do not fit the document.
 var (
 	errParent  = invalidf("parent is not a shared type")
@@ -35,6 +39,13 @@ func (a *applier) enter(lim *Limits) error {
 	}
 	if a.canUndo(lim) {
 		s := d.save()
+		deleted := 0
+		for i := range a.m.blocks {
+			if a.m.blocks[i].kind == kindDeleted {
+				deleted++
+			}
+		}
+		d.tx.deletes = slices.Grow(d.tx.deletes, deleted)
 		if err := a.integrateWithin(lim.Steps); err != nil {
 			d.restore(s)
 			return err
@@ -52,7 +63,7 @@ func (a *applier) enter(lim *Limits) error {
 // enters: it is empty, or the message is large or may cost more than allowed.
 func (a *applier) canUndo(lim *Limits) bool {
 	n, used := len(a.m.blocks), int(a.d.items.used)
-	if used == 0 || n > admitBlocks {
+	if used == 0 || n > admitBlocks && a.d.size() < maxCopy {
 		return true
 	}
 	return n*(used+3*n) > lim.Steps && a.scanCost(lim.Steps) > lim.Steps

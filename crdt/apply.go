@@ -102,15 +102,18 @@ func (d *Doc) loaded(update []byte, v Version, err error) (out Applied, _ error)
 // release gives back the scratch memory of a large transaction.
 func (d *Doc) release() {
 	d.msg.release()
-	if cap(d.app.doc) > keepScratch {
+	if a := &d.app; max(cap(a.doc), cap(a.of), cap(a.places), cap(a.queue), cap(a.stack), cap(a.where)) > keepScratch {
 		d.app = applier{}
 	}
-	if cap(d.tx.deletes) > keepScratch || cap(d.tx.merge) > keepScratch || cap(d.tx.touched) > keepScratch {
+	if t := &d.tx; max(cap(t.deletes), cap(t.merge), cap(t.touched), cap(t.wrote), cap(t.texts), cap(t.frames)) > keepScratch {
 		d.tx = transaction{n: d.tx.n}
 	}
 	d.releaseRanges()
-	if cap(d.scanned) > keepScratch {
+	if max(cap(d.scanned), cap(d.passed)) > keepScratch {
 		d.yata = yata{}
+	}
+	if len(d.hot.refs) == 0 && cap(d.hot.refs) > keepScratch {
+		d.hot = siblings{}
 	}
 }
 
@@ -123,7 +126,10 @@ func (d *Doc) releaseRanges() {
 }
 
 func (m *message) decode(update []byte, v Version, lim Limits) error {
-	m.lim = lim
+	m.lim, m.most = lim, lim.Structs
+	if !lim.dense {
+		m.most = min(m.most, denseStructs+len(update)/structBytes)
+	}
 	if len(update) > min(lim.Bytes, maxSlab) {
 		return limitf("more than %d bytes", min(lim.Bytes, maxSlab))
 	}

@@ -64,6 +64,7 @@ type message struct {
 	deletes  []deletion
 
 	lim   Limits
+	most  int    // blocks allowed
 	raw   uint64 // structs announced
 	count int    // blocks, those that were not kept included
 	room  int    // blocks to keep
@@ -102,7 +103,7 @@ func (m *message) expect(count uint64, left int) {
 	if n, read := len(m.blocks), len(m.src)-left; n > 0 && read > 0 {
 		need = max(need, min(n+n*left/read*17/16, n+left/5))
 	}
-	m.blocks = slices.Grow(m.blocks, need-len(m.blocks))
+	m.blocks = slices.Grow(m.blocks, min(need, m.most+1)-len(m.blocks))
 }
 
 // keepScratch bounds the memory that is kept from one update to the next, in
@@ -290,7 +291,7 @@ func (m *message) checkSections() error {
 // push returns a new last block.
 func (m *message) push() *block {
 	if n := len(m.blocks); n == cap(m.blocks) {
-		m.blocks = slices.Grow(m.blocks, max(n, 8)) // append would grow by a quarter and leave more behind
+		m.blocks = slices.Grow(m.blocks, max(min(n, m.most+1-n), 8)) // append would grow by a quarter and leave more behind
 	}
 	m.blocks = append(m.blocks, block{origin: noID, ror: noID})
 	return &m.blocks[len(m.blocks)-1]
@@ -316,8 +317,8 @@ func (m *message) settle(b *block, client int32, clock uint64, length uint64) er
 			return nil
 		}
 	}
-	if m.count++; m.count > m.lim.Structs {
-		return limitf("more than %d structs", m.lim.Structs)
+	if m.count++; m.count > m.most {
+		return limitf("more than %d structs", m.most)
 	}
 	if m.count > m.room {
 		m.dry = true

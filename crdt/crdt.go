@@ -173,7 +173,9 @@ func (d *Doc) ClientID() ClientID { return d.opts.ClientID }
 
 // Stats counts what the document holds.
 func (d *Doc) Stats() Stats {
-	s := Stats{Bytes: d.items.bytes()}
+	s := Stats{Bytes: d.items.bytes() + cap(d.types)*typBytes + cap(d.lists)*listBytes +
+		cap(d.clients)*clientBytes + d.names.bytes() +
+		24*(len(d.byID)+len(d.roots)+len(d.entries))}
 	for i := range d.clients {
 		c := &d.clients[i]
 		if c.next > 0 {

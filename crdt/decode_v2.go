@@ -2,6 +2,7 @@ package crdt
 
 import (
 	"errors"
+	"math"
 
 	"weft/crdt/lib0"
 )
@@ -30,12 +31,12 @@ type columns struct {
 // end of the previous one and the length minus one.
 func (m *message) decodeV2(src []byte) error {
 	m.reset(src, V2)
-	m.room = roomV2 + len(src)/8
+	m.room = m.roomV2(src)
 	err := m.readV2(src)
 	if errors.Is(err, lib0.ErrSurrogate) {
 		src = mendStrings(src)
 		m.reset(src, V2)
-		m.room = roomV2 + len(src)/8
+		m.room = m.roomV2(src)
 		err = m.readV2(src)
 	}
 	if err == nil && m.dry {
@@ -48,10 +49,15 @@ func (m *message) decodeV2(src []byte) error {
 	return err
 }
 
-// roomV2 is the number of blocks kept of an update that is much shorter: five
-// megabytes. One with more is read through before it gets the memory for them,
-// so that refusing it costs little.
-const roomV2 = 1 << 17
+// roomV2 is the number of blocks kept of an update that may be much shorter.
+// One with more is read through before it gets the memory for them, so that
+// refusing it costs little.
+func (m *message) roomV2(src []byte) int {
+	if m.lim.stored {
+		return math.MaxInt
+	}
+	return 1<<14 + len(src)/8
+}
 
 // mendStrings returns a copy of an update whose strings do not end inside
 // surrogate pairs.

@@ -186,7 +186,9 @@ func TestHostileV2(t *testing.T) {
 		{"100 million collected structs", collectedRun(100_000_000), crdt.ErrLimit},
 		{"2^50 collected structs", collectedRun(1 << 50), crdt.ErrLimit},
 		{"a million collected structs", collectedRun(1_000_000), nil},
-		{"400,000 deleted structs, then junk", append(deletedRun(400_000), 0), crdt.ErrInvalid},
+		{"400,000 deleted structs", deletedRun(400_000), crdt.ErrLimit},
+		{"131,000 deleted structs, then junk", append(deletedRun(131_000), 0), crdt.ErrInvalid},
+		{"131,000 deleted structs, then one in a text", deletedRun(131_000, 1), crdt.ErrInvalid},
 		{"100,000 deleted structs", deletedRun(100_000), nil},
 		{"empty strings without end", columns{
 			client: []byte{9}, info: []byte{cJSON}, parentInfo: []byte{1}, length: []byte{0xbf, 0xff, 0xff, 0x7f},
@@ -200,8 +202,9 @@ func TestHostileV2(t *testing.T) {
 }
 
 // deletedRun is the state of an author who has n deleted structs that do not
-// join, for each has the one before the last as origin.
-func deletedRun(n uint64) []byte {
+// join, for each has the one before the last as origin, and with parents one
+// more whose parent is what that author wrote first.
+func deletedRun(n uint64, parents ...uint64) []byte {
 	var client lib0.UintRun
 	var left lib0.DiffRun
 	var info lib0.ByteRun
@@ -218,6 +221,14 @@ func deletedRun(n uint64) []byte {
 		length.Write(1)
 	}
 	parent := []byte{1}
+	if len(parents) > 0 {
+		info.Write(cDeleted)
+		client.Write(parents[0])
+		left.Write(0)
+		length.Write(1)
+		parent = []byte{1, 1, 0}
+		n++
+	}
 	str := append(lib0.AppendString(nil, "arrmap"), 0x43, 0)
 	return columns{
 		client: client.Finish(), leftClock: left.Finish(), info: info.Finish(), parentInfo: parent,

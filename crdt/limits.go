@@ -7,7 +7,9 @@ type Limits struct {
 	// Bytes bounds an update with what it repeats spelled out, default 64 MiB.
 	Bytes int
 	// Structs bounds the structs of an update, default 500,000. Long runs of
-	// collected or deleted ones count as one.
+	// collected or deleted ones count as one. An update that somebody sent is
+	// also bounded to 131,072 and one for each 12 of its bytes: refusing one
+	// must not take much more memory than it did to send it.
 	Structs int
 	// Clients bounds the distinct client ids of an update, default 65,536.
 	Clients int
@@ -25,6 +27,7 @@ type Limits struct {
 	Steps int
 
 	stored bool // the update is a state of our own: see Load
+	dense  bool // few bytes may stand for as many structs as there may be
 }
 
 const (
@@ -39,6 +42,11 @@ const (
 
 	// maxDepth bounds what recurses: each level costs stack.
 	maxDepth = 1000
+	// denseStructs and structBytes bound the structs of an update that somebody
+	// sent: one takes about 90 bytes until it is refused, and at least 9 in a
+	// state that is not made for the purpose.
+	denseStructs = 1 << 17
+	structBytes  = 12
 	// rawFactor is the number of announced structs for one that may be left
 	// when runs are joined: reading one costs about 10 ns.
 	rawFactor = 4
@@ -72,7 +80,7 @@ func (l Limits) forState() Limits {
 	l.Clients *= trustedFactor
 	l.Roots *= trustedFactor
 	l.Deletes *= trustedFactor
-	l.stored = true // what was accepted once must load, whatever it costs
+	l.stored, l.dense = true, true // what was accepted once must load, whatever it costs
 	return l
 }
 
@@ -88,6 +96,7 @@ func limitsOf(update []byte) Limits {
 		Steps:   defaultSteps * trustedFactor,
 		Depth:   maxDepth,
 		Types:   maxDepth,
+		dense:   true,
 	}
 }
 
@@ -97,6 +106,6 @@ func ownLimits([]byte) Limits {
 	const all = math.MaxInt / rawFactor
 	return Limits{
 		Bytes: all, Structs: all, Clients: all, Roots: all, Deletes: all,
-		Depth: maxDepth, Types: maxDepth, Steps: all,
+		Depth: maxDepth, Types: maxDepth, Steps: all, stored: true, dense: true,
 	}
 }
