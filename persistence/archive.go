@@ -140,7 +140,13 @@ func (a *Archive) readRooms() (err error) {
 	for _, p := range sc.problems {
 		a.problem(roomsFile, errors.New(p.String()))
 	}
-	a.losses.Rooms = append(a.losses.Rooms, lostNames(sc.problems)...)
+	verdicts := lostVerdicts(sc.problems)
+	a.losses.Rooms = append(append(a.losses.Rooms, lostNames(sc.problems)...), verdicts...)
+	for room := range a.metas {
+		if inRanges(verdicts, room) {
+			a.setAside(verdictLost(room))
+		}
+	}
 	a.files = append(a.files, FileInfo{Name: roomsFile, Size: sc.img.size, Free: sc.free})
 	if a.file, err = os.Open(path); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -58,8 +59,14 @@ func (v *roomsSalvage) run(path string) error {
 		return err
 	}
 	ranges := lostNames(sc.problems)
-	lost.Rooms = append(lost.Rooms, ranges...)
+	verdicts := lostVerdicts(sc.problems)
+	lost.Rooms = append(append(lost.Rooms, ranges...), verdicts...)
 	parked := rangesOf(sc.problems, bucketParked)
+	for room := range v.metas {
+		if inRanges(verdicts, room) {
+			v.damaged = append(v.damaged, verdictLost(room))
+		}
+	}
 	for room := range v.chunks.found {
 		if !v.metas[room] && inRanges(ranges, room) {
 			v.damaged = append(v.damaged, &DamageError{Room: room, File: roomsFile, What: "its meta is lost"})
@@ -225,6 +232,17 @@ func rangesOf(problems []problem, bucket []byte) []nameRange {
 		}
 	}
 	return out
+}
+
+// lostVerdicts returns the room names whose entries of the quarantine are lost. A root page that is lost takes the metas along.
+func lostVerdicts(problems []problem) []nameRange {
+	problems = slices.DeleteFunc(slices.Clone(problems), func(p problem) bool { return p.bucket == allBuckets })
+	return rangesOf(problems, bucketQuarantine)
+}
+
+// verdictLost is the damage of a room that may have been set aside before, for what nothing else tells any more.
+func verdictLost(room string) *DamageError {
+	return &DamageError{Room: room, File: roomsFile, What: "whether it was set aside", Err: errLost}
 }
 
 func inRanges(ranges []nameRange, room string) bool {
