@@ -108,32 +108,10 @@ func (a *Archive) setAside(d *DamageError) {
 	}
 }
 
-// readRooms walks all of rooms.db, collects the metas and checks every chunk.
+// readRooms walks all of rooms.db and collects what it says of rooms; chunks are read when they are asked for.
 func (a *Archive) readRooms() (err error) {
 	path := filePath(a.dir, roomsFile)
-	sc, err := scanFile(path, walker{element: func(bucket string, key, value []byte) {
-		switch bucket {
-		case string(bucketRooms):
-			m, err := a.seal.decodeMeta(key, value)
-			if err != nil {
-				for _, d := range metaDamage(a.seal, key, value, err) {
-					a.setAside(d)
-				}
-				return
-			}
-			a.metas[string(key)] = m
-		case string(bucketQuarantine):
-			if d, _ := readVerdict(a.seal, key, value); d != nil {
-				a.setAside(d)
-			}
-		case string(bucketParked):
-			list, err := a.seal.decodeList(key, value)
-			if err != nil {
-				a.setAside(listDamage(string(key), err))
-			}
-			a.parked[string(key)] = list
-		}
-	}})
+	sc, err := scanFile(path, walker{element: a.visit})
 	if err != nil {
 		return err
 	}
@@ -156,6 +134,31 @@ func (a *Archive) readRooms() (err error) {
 	}
 	a.findLostLists(rangesOf(sc.problems, bucketParked))
 	return nil
+}
+
+// visit takes an element of rooms.db.
+func (a *Archive) visit(bucket string, key, value []byte) {
+	switch bucket {
+	case string(bucketRooms):
+		m, err := a.seal.decodeMeta(key, value)
+		if err != nil {
+			for _, d := range metaDamage(a.seal, key, value, err) {
+				a.setAside(d)
+			}
+			return
+		}
+		a.metas[string(key)] = m
+	case string(bucketQuarantine):
+		if d, _ := readVerdict(a.seal, key, value); d != nil {
+			a.setAside(d)
+		}
+	case string(bucketParked):
+		list, err := a.seal.decodeList(key, value)
+		if err != nil {
+			a.setAside(listDamage(string(key), err))
+		}
+		a.parked[string(key)] = list
+	}
 }
 
 // findLostLists sets aside the rooms named in the ranges that have chunks to which nothing refers any more.
