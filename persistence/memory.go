@@ -25,7 +25,8 @@ type Memory struct {
 	// Guarded by mu.
 	mu      sync.Mutex
 	rooms   map[string]*memoryRoom
-	log     []memoryRun // in order; those that a Save or Delete has made superfluous leave when Backlog comes by
+	log     []memoryRun // in order, also those that a Save or Delete has made superfluous, until forget
+	forgets int         // length of log from which forget is worth it
 	lsn     uint64
 	gen     uint64
 	faults  Faults
@@ -152,10 +153,7 @@ func (m *Memory) Health() error {
 func (m *Memory) Backlog() Backlog {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.log = slices.DeleteFunc(m.log, func(r memoryRun) bool {
-		mr := m.rooms[r.room]
-		return mr == nil || mr.life != r.life || (mr.gen != 0 && r.last.Compare(mr.snap.Pos) <= 0)
-	})
+	m.forget()
 	var b Backlog
 	parked := make(map[string]bool)
 	for _, r := range m.log {
@@ -288,7 +286,19 @@ func (m *Memory) store(r roomRun, value []byte) {
 	if mr.tail, err = appendRun(mr.tail, value, r.room, r.run); err != nil {
 		panic(err) // it was encoded a moment ago
 	}
+	if len(m.log) >= m.forgets {
+		m.forget()
+		m.forgets = 1000 + 2*len(m.log)
+	}
 	m.log = append(m.log, memoryRun{r.room, mr.life, r.last, int64(r.n), time.Now()})
+}
+
+// forget takes the runs out of the log that nobody needs. mu is held.
+func (m *Memory) forget() {
+	m.log = slices.DeleteFunc(m.log, func(r memoryRun) bool {
+		mr := m.rooms[r.room]
+		return mr == nil || mr.life != r.life || (mr.gen != 0 && r.last.Compare(mr.snap.Pos) <= 0)
+	})
 }
 
 func (m *Memory) room(name string) *memoryRoom {
