@@ -31,6 +31,9 @@ type attachment struct {
 	askAt   time.Time  // when the client is to be asked for a new token; zero: not any more, or never
 	session Session    // once the room is joined
 	why     *protocol.CloseError
+
+	// Guarded by the lock of Server.places.
+	counted string // the user for whom the place counts
 }
 
 // stage is how far a place has come; it only grows.
@@ -66,9 +69,17 @@ func (a *attachment) enter(g auth.Grant) error {
 	a.setGivenLocked(g)
 	a.mu.Unlock()
 	srv := a.conn.srv
-	srv.places.add(a)
+	if err := srv.places.add(a, g.User.ID); err != nil {
+		return err
+	}
 	// After that: of a restriction that is made now, either we learn here or its maker finds this place.
 	a.mu.Lock()
+	if a.stage == over { // left before it was in the list
+		why := a.why
+		a.mu.Unlock()
+		srv.places.remove(a)
+		return ended(why)
+	}
 	left, err := a.applyLocked()
 	a.mu.Unlock()
 	if err != nil {

@@ -39,6 +39,9 @@ type conn struct {
 	bytesOut    atomic.Int64
 	messagesOut atomic.Int64
 
+	// Guarded by the lock of Server.places.
+	users []string // one for each place of a user with an id
+
 	// Guarded by mu.
 	mu      sync.Mutex
 	writing bool                 // a writer goroutine exists

@@ -48,6 +48,9 @@ type Rooms interface {
 	// Join makes p a peer of the room. Its error says why there is no place when it is, or wraps, a
 	// *protocol.CloseError; it may wait for the room to be loaded. When the room ends the session, it calls p.Ended.
 	Join(ctx context.Context, name string, p room.Peer) (Session, error)
+	// Admit tells whether a join of the room would be answered soon; if not, after is when to come again, spread at random.
+	// Join decides anew. It does not block.
+	Admit(name string) (after time.Duration, ok bool)
 	// Status describes one room without opening it.
 	Status(ctx context.Context, name string) (room.Status, error)
 	// List describes up to limit rooms, the open ones first; more tells that there are others.
@@ -113,6 +116,10 @@ type Options struct {
 	// MaxConnsPerAddress bounds those of one client address (IPv6: one /64). Default 4,096, which is guessed: high
 	// enough for a proxy in front, whose address all clients then share, and low enough to leave places for others.
 	MaxConnsPerAddress int
+	// MaxConnsPerUser bounds those of one user, among users that are known by an id. Default 1,000; negative: no bound.
+	MaxConnsPerUser int
+	// MaxPlacesPerRoom bounds the clients of one room. Default 10,000, what a room was measured with; negative: no bound.
+	MaxPlacesPerRoom int
 	// OutboxBytes bounds what waits for one connection's writer. Default 1 MiB.
 	OutboxBytes int
 	// Backup serves GET /admin/backup on the operator's listener. Nil: 404.
@@ -127,6 +134,8 @@ type Options struct {
 const (
 	defaultMaxConns           = 20_000
 	defaultMaxConnsPerAddress = 4_096
+	defaultMaxConnsPerUser    = 1_000
+	defaultMaxPlacesPerRoom   = 10_000
 	defaultOutboxBytes        = 1 << 20
 	defaultAuthTime           = 5 * time.Second
 )
@@ -219,12 +228,14 @@ func New(o Options) (*Server, error) {
 	}
 	setDefault(&o.MaxConns, defaultMaxConns)
 	setDefault(&o.MaxConnsPerAddress, defaultMaxConnsPerAddress)
+	setDefault(&o.MaxConnsPerUser, defaultMaxConnsPerUser)
+	setDefault(&o.MaxPlacesPerRoom, defaultMaxPlacesPerRoom)
 	setDefault(&o.OutboxBytes, defaultOutboxBytes)
 	if o.AuthTime == 0 {
 		o.AuthTime = defaultAuthTime
 	}
 	o.Limits = o.Limits.WithDefaults()
-	s := &Server{o: o, origins: allowed, conns: newRegistry(o.MaxConns, o.MaxConnsPerAddress), places: newPlaces()}
+	s := &Server{o: o, origins: allowed, conns: newRegistry(o.MaxConns, o.MaxConnsPerAddress), places: newPlaces(o.MaxPlacesPerRoom, o.MaxConnsPerUser)}
 	s.upgrader = s.newUpgrader()
 	return s, nil
 }

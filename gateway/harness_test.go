@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -259,6 +260,13 @@ func (r *recorder) counts() (opened, closed int) {
 	return len(r.opened), len(r.closed)
 }
 
+// exits returns which rooms were left, and why.
+func (r *recorder) exits() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.exited)
+}
+
 // until waits until cond, which runs with the recorder locked, is true.
 func (r *recorder) until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
@@ -300,6 +308,7 @@ func (r *recorder) dump() string {
 
 // fakeRooms does what the test says. Nil functions stand for rooms that take everything and say nothing.
 type fakeRooms struct {
+	admit  func(name string) (time.Duration, bool)
 	join   func(ctx context.Context, name string, p room.Peer) (gateway.Session, error)
 	status func(name string) (room.Status, error)
 	list   func(after string, limit int) ([]room.Status, bool, error) // after is empty for List, else "after " and the name
@@ -315,6 +324,13 @@ func (f *fakeRooms) Join(ctx context.Context, name string, p room.Peer) (gateway
 		fake.tell(p.Ended)
 	}
 	return s, err
+}
+
+func (f *fakeRooms) Admit(name string) (time.Duration, bool) {
+	if f.admit == nil {
+		return 0, true
+	}
+	return f.admit(name)
 }
 
 func (f *fakeRooms) Status(_ context.Context, name string) (room.Status, error) {

@@ -170,6 +170,9 @@ func (p *hpPlace) admit(token string) {
 }
 
 func (p *hpPlace) letIn(token string) error {
+	if after, ok := p.h.conn.srv.o.Rooms.Admit(p.attachment.room); !ok {
+		return protocol.Overloaded.Closef("too many rooms are being opened, for about %v", after)
+	}
 	g, err := p.authorize(token)
 	for err != nil {
 		newer := p.nextToken()

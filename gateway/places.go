@@ -10,19 +10,31 @@ import (
 )
 
 // places holds the attachments of one server, for those who take rights away: time, whose grants run out, and operators.
+// It counts them by room, and the connections of each user.
 type places struct {
+	// Static after construction.
+	maxRoom int // places in one room; negative: any number
+	maxUser int // connections of one user; negative: any number
+
 	// Guarded by mu.
 	mu    sync.Mutex
 	all   map[*attachment]struct{}
-	next  time.Time   // when sweep is called; zero: not
-	timer *time.Timer // which calls it
+	rooms map[string]int // places by room
+	users map[string]int // connections by user, of users with an id
+	next  time.Time      // when sweep is called; zero: not
+	timer *time.Timer    // which calls it
 }
 
 // sweepPause is the shortest time between two sweeps, so that many grants which end one after another cost a pass each
 // quarter of a second, and not one each. It is also how late a grant ends at most.
 const sweepPause = 250 * time.Millisecond
 
-func newPlaces() *places { return &places{all: map[*attachment]struct{}{}} }
+func newPlaces(perRoom, perUser int) *places {
+	return &places{
+		maxRoom: perRoom, maxUser: perUser,
+		all: map[*attachment]struct{}{}, rooms: map[string]int{}, users: map[string]int{},
+	}
+}
 
 // attachments calls visit for every place that has a grant, also those whose room is being joined, until it returns
 // false. Places that are added meanwhile may be missed. No lock is held.
@@ -40,20 +52,69 @@ func (p *places) list() []*attachment {
 	return slices.Collect(maps.Keys(p.all))
 }
 
-func (p *places) add(a *attachment) {
+// isFull tells whether a room has as many places as it may.
+func (p *places) isFull(room string) bool {
 	p.mu.Lock()
-	p.all[a] = struct{}{}
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	return p.maxRoom >= 0 && p.rooms[room] >= p.maxRoom
+}
+
+// add takes a place in a room for a user, which remove gives back, or tells why there is none.
+func (p *places) add(a *attachment, user string) error {
+	if err := p.count(a, user); err != nil {
+		return err
+	}
 	p.watch(a)
+	return nil
+}
+
+func (p *places) count(a *attachment, user string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.maxRoom >= 0 && p.rooms[a.room] >= p.maxRoom {
+		return protocol.Overloaded.Closef("the room has %d clients", p.rooms[a.room])
+	}
+	if user != "" {
+		if !slices.Contains(a.conn.users, user) {
+			if p.maxUser >= 0 && p.users[user] >= p.maxUser {
+				return protocol.Overloaded.Closef("the user has %d connections", p.users[user])
+			}
+			p.users[user]++
+		}
+		a.conn.users = append(a.conn.users, user)
+	}
+	a.counted = user
+	p.rooms[a.room]++
+	p.all[a] = struct{}{}
+	return nil
 }
 
 func (p *places) remove(a *attachment) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if _, ok := p.all[a]; !ok {
+		return
+	}
 	delete(p.all, a)
 	if len(p.all) == 0 && p.timer != nil {
 		p.timer.Stop()
 		p.next = time.Time{}
+	}
+	less(p.rooms, a.room)
+	if a.counted == "" {
+		return
+	}
+	at := slices.Index(a.conn.users, a.counted)
+	a.conn.users = slices.Delete(a.conn.users, at, at+1)
+	if !slices.Contains(a.conn.users, a.counted) {
+		less(p.users, a.counted)
+	}
+}
+
+// less counts one down and forgets what has come to nothing.
+func less(counts map[string]int, key string) {
+	if counts[key]--; counts[key] == 0 {
+		delete(counts, key)
 	}
 }
 

@@ -30,7 +30,7 @@ func (f refusal) write(w http.ResponseWriter) {
 	}
 	body.Error.Code, body.Error.Message, body.Error.Retryable = f.code, f.message, f.retryAfter > 0
 	if f.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(max(f.retryAfter, time.Second)/time.Second)))
+		w.Header().Set("Retry-After", strconv.Itoa(int((f.retryAfter+time.Second-1)/time.Second)))
 	}
 	writeJSON(w, f.status, body)
 }

@@ -36,6 +36,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, start ConnStart
 	arrived := time.Now()
 	start.Remote = remoteOf(r)
 	f := s.checkUpgrade(w, r)
+	if f == nil && start.Room != "" {
+		f = s.checkRoom(start.Room)
+	}
 	if f == nil {
 		f = s.conns.take(start.Remote.Addr())
 	}
@@ -71,6 +74,17 @@ func (s *Server) checkUpgrade(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	if _, ok := s.origins.check(r); !ok {
 		return errOrigin
+	}
+	return nil
+}
+
+// checkRoom tells why a client of that room could not be served now. That is decided anew when it joins.
+func (s *Server) checkRoom(name string) *refusal {
+	if s.places.isFull(name) {
+		return &refusal{http.StatusServiceUnavailable, "room_full", "the room has as many clients as it may", 5 * time.Second}
+	}
+	if after, ok := s.o.Rooms.Admit(name); !ok {
+		return &refusal{http.StatusServiceUnavailable, "overloaded", "too many rooms are being opened", after}
 	}
 	return nil
 }

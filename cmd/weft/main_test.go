@@ -133,7 +133,7 @@ func TestDefaultAdminPortTaken(t *testing.T) {
 		defer l.Close()
 	}
 	dir := t.TempDir()
-	c := &serveCmd{Listen: "127.0.0.1:0", Data: filepath.Join(dir, "data"), Admin: defaultAdmin, MaxMessage: 1 << 20}
+	c := &serveCmd{Listen: "127.0.0.1:0", Data: filepath.Join(dir, "data"), Admin: defaultAdmin, Limits: limitFlags{MaxMessage: 1 << 20}}
 	s := newServer(c, t.Output())
 	defer func() {
 		if err := s.close(); err != nil {
@@ -151,7 +151,7 @@ func TestDefaultAdminPortTaken(t *testing.T) {
 // TestOpenThatFailsLeavesNothingOpen lets open fail late, when both listeners and the store are open.
 func TestOpenThatFailsLeavesNothingOpen(t *testing.T) {
 	dir := t.TempDir()
-	c := &serveCmd{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Data: filepath.Join(dir, "data"), MaxMessage: 1 << 20, Origin: []string{"nonsense"}}
+	c := &serveCmd{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Data: filepath.Join(dir, "data"), Limits: limitFlags{MaxMessage: 1 << 20}, Origin: []string{"nonsense"}}
 	s := newServer(c, t.Output())
 	if err := s.open(); err == nil {
 		t.Error("open = nil with an origin that is none, want an error")
@@ -173,7 +173,7 @@ func TestOpenThatFailsLeavesNothingOpen(t *testing.T) {
 func TestCloseWaitsForEverything(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	dir := t.TempDir()
-	c := &serveCmd{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Data: filepath.Join(dir, "data"), MaxMessage: 1 << 20, DrainTimeout: patience}
+	c := &serveCmd{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Data: filepath.Join(dir, "data"), Limits: limitFlags{MaxMessage: 1 << 20}, DrainTimeout: patience}
 	s := newServer(c, t.Output())
 	if err := s.open(); err != nil {
 		t.Fatalf("open = %v, want nil", err)

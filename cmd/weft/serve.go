@@ -19,7 +19,6 @@ import (
 	"weft/gateway"
 	"weft/gateway/auth"
 	"weft/persistence"
-	"weft/protocol"
 	"weft/room"
 )
 
@@ -36,9 +35,7 @@ type serveCmd struct {
 	DrainTimeout   time.Duration `default:"20s" help:"Longest time to say goodbye and save at SIGTERM (${default}); a second signal hurries."`
 	ReadyFile      string        `placeholder:"FILE" help:"Write a JSON file with the bound addresses once everything is ready; removed at the end."`
 
-	MaxConnections           int `default:"20000" help:"WebSocket connections at one time (${default})."`
-	MaxConnectionsPerAddress int `default:"4096" help:"WebSocket connections at one time of one client address (${default})."`
-	MaxMessage               int `default:"8388608" placeholder:"BYTES" help:"Largest message of a client in bytes (${default})."`
+	Limits limitFlags `embed:""`
 }
 
 // defaultAdmin is the admin address that is given up, aloud, when it is taken: port 9090 is many programs' favourite.
@@ -200,17 +197,17 @@ func (s *server) open() (err error) {
 	if err != nil {
 		return fmt.Errorf("%w; without it people could get in who must not, so repair it or, to let all of them in, remove it", err)
 	}
-	s.gateway, err = gateway.New(gateway.Options{
+	o := gateway.Options{
 		Rooms: gateway.Local(s.rooms), Origins: s.c.Origin, GuardHost: s.c.loopback() && !s.c.Insecure && s.auth == nil,
 		Auth: s.auth, Restrictions: taken, AdminToken: adminToken,
-		Demo: web.Handler(), Limits: protocol.Limits{Message: s.c.MaxMessage},
-		MaxConns: s.c.MaxConnections, MaxConnsPerAddress: s.c.MaxConnectionsPerAddress,
-		Backup: s.store.WriteTar, Ready: s.store.Health, Events: s.watch.gateway(),
-	})
+		Demo: web.Handler(), Backup: s.store.WriteTar, Ready: s.store.Health, Events: s.watch.gateway(),
+	}
+	s.c.Limits.apply(&o)
+	s.gateway, err = gateway.New(o)
 	if err != nil {
 		return &usageError{err.Error()}
 	}
-	s.watch.m.limit("connections_limit", "The limit of weft_connections.", s.c.MaxConnections)
+	s.watch.m.limit("connections_limit", "The limit of weft_connections.", s.c.Limits.MaxConnections)
 	s.serve(s.public, public, s.gateway)
 	if admin != nil {
 		s.admin = s.httpServer()
