@@ -125,16 +125,17 @@ type Doc struct {
 	editing bool   // inside Edit
 
 	// Scratch of one call, kept for its memory.
-	tx     transaction
-	msg    message
-	app    applier
-	enc    encoderV2
-	ranges []deletion
-	caret  caret
-	marks  marks
-	local  Tx       // of Edit
-	out    []byte   // an update on its way out
-	hot    siblings // kept from one call to the next
+	tx      transaction
+	msg     message
+	app     applier
+	enc     encoderV2
+	ranges  []deletion
+	caret   caret
+	marks   marks
+	local   Tx       // of Edit
+	out     []byte   // an update on its way out
+	spelled []byte   // names of the item that is being written
+	hot     siblings // kept from one call to the next
 	yata
 }
 

@@ -315,6 +315,9 @@ func (r *record) skip(wide bool, units uint32) {
 
 // item writes a struct of the document without its first skip units.
 func (w *writer) item(d *Doc, at ref, skip uint32) {
+	if d.spelled = d.spelled[:0]; cap(d.spelled) > keepColumns {
+		d.spelled = nil
+	}
 	it := d.items.at(at)
 	r := record{kind: it.kind(), length: it.length - skip}
 	if r.kind == kindGC {
@@ -344,18 +347,25 @@ func (w *writer) item(d *Doc, at ref, skip uint32) {
 	w.record(&r)
 }
 
+// spell returns the bytes of a name, valid until the next item is written.
+func (d *Doc) spell(name int32) []byte {
+	from := len(d.spelled)
+	d.spelled = append(d.spelled, d.names.text[name]...)
+	return d.spelled[from:]
+}
+
 func (d *Doc) parentOf(r *record, l *list) {
 	t := &d.types[l.typ]
 	if t.item == 0 {
 		r.flags |= hasParentName
-		r.parent = []byte(d.names.text[t.name])
+		r.parent = d.spell(t.name)
 	} else {
 		holder := d.items.at(t.item)
 		r.flags |= hasParentID
 		r.origin = rawID{d.clients[holder.client()].id, holder.clock}
 	}
 	if l.key != noKey {
-		r.key = []byte(d.names.text[l.key])
+		r.key = d.spell(l.key)
 	}
 }
 
@@ -374,12 +384,12 @@ func (d *Doc) bodyOf(r *record, it *item) {
 		r.form, r.body = skipValue(&dec)
 	case kindFormat:
 		name, v := d.format(it)
-		r.aux, r.form, r.body = []byte(d.names.text[name]), v.form, v.b
+		r.aux, r.form, r.body = d.spell(name), v.form, v.b
 	case kindType:
 		t := &d.types[it.body]
 		r.typ = t.kind
 		if t.name >= 0 {
-			r.aux = []byte(d.names.text[t.name])
+			r.aux = d.spell(t.name)
 		}
 	case kindDoc:
 		dec := lib0.NewDecoder(d.contentOf(it))
@@ -503,8 +513,47 @@ func (w *writer) structs(d *Doc, c *client, from uint32) {
 	w.section(c.index.countFrom(p), c.id, from)
 	w.item(d, p.ref(), from-p.clock())
 	for p = p.next(); p.ok(); p = p.next() {
-		w.item(d, p.ref(), 0)
+		if w.version == V2 || !w.usual(d, p.ref()) {
+			w.item(d, p.ref(), 0)
+		}
 	}
+}
+
+// usual writes a whole struct of a kind that most are of in V1, and tells
+// whether it was one: text or deleted content with an origin.
+func (w *writer) usual(d *Doc, r ref) bool {
+	it := d.items.at(r)
+	kind := it.kind()
+	if kind != kindDeleted && (kind != kindString || it.wide()) {
+		return false
+	}
+	origin, ror := d.items.origin(r), d.items.ror(r)
+	info := kind
+	if origin.client != noClient {
+		info |= infoOrigin
+	}
+	if ror.client != noClient {
+		info |= infoRor
+	}
+	if info == kind {
+		return false
+	}
+	if d.lists[it.list].key != noKey {
+		info |= infoKey
+	}
+	buf := append(w.buf, info)
+	if origin.client != noClient {
+		buf = lib0.AppendUint(lib0.AppendUint(buf, uint64(d.clients[origin.client].id)), uint64(origin.clock))
+	}
+	if ror.client != noClient {
+		buf = lib0.AppendUint(lib0.AppendUint(buf, uint64(d.clients[ror.client].id)), uint64(ror.clock))
+	}
+	buf = lib0.AppendUint(buf, uint64(it.length))
+	if kind == kindString {
+		buf = append(buf, d.clients[it.client()].slab[it.body:it.body+it.length]...)
+	}
+	w.buf = buf
+	return true
 }
 
 // deleteSet writes all that is deleted, one range for each run of deleted structs.
