@@ -131,7 +131,7 @@ test('saved over Hocuspocus is what the server acknowledged', options, async () 
   await ada.sees('code', 'oneoffline!')
 })
 
-test('what the server says about rights is shown, and the way back is a click', options, async () => {
+test('what keeps one out or from writing is shown, and the way back is a click', options, async () => {
   const ada = await s.person('Ada')
   const g = await gate(ada, hocuspocus)
   const url = s.room()
@@ -140,7 +140,15 @@ test('what the server says about rights is shown, and the way back is a click', 
   const text = (words) => [words.length, ...Buffer.from(words)]
   const tell = (...bytes) => g.inject([...text(room), ...bytes])
   const notice = (words) => ada.page.getByRole('alert').filter({ hasText: words }).waitFor({ timeout: 20_000 })
-  await ada.enter(overHocuspocus(url))
+
+  // Before there is anything to say: the protocol's part of the page does not arrive.
+  ada.expectNetworkErrors()
+  const script = '**/assets/hocuspocus-*'
+  await ada.page.route(script, (route) => route.abort())
+  await ada.page.goto(overHocuspocus(url))
+  await notice('A part of this page could not be loaded.')
+  await ada.page.unroute(script)
+  await ada.page.getByRole('button', { name: 'Try again' }).click()
   await ada.saved()
 
   tell(2, 2, ...text('readonly'))
