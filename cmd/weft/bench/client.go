@@ -296,11 +296,12 @@ func (c *client) takeUpdate(body []byte) error {
 		fresh += a.last - a.first
 	}
 	if s := c.crew.schedule.Load(); s != nil && !c.slow {
+		now := c.now.Sub(s.start)
 		c.shard.mu.Lock()
 		for _, a := range c.newRuns {
 			for record := a.first / a.w.size; record < a.last/a.w.size; record++ {
 				if record >= s.first {
-					c.shard.record(c.now.Sub(s.due(&a.w.turn, record)))
+					c.shard.record(now - s.offset(&a.w.turn, record))
 				}
 			}
 		}

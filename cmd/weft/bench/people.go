@@ -105,7 +105,7 @@ func (p *person) see(c *client, id uint64, clock int64, state []byte) {
 	c.states++
 	if s := c.crew.schedule.Load(); s != nil && clock >= firstPaced {
 		c.shard.mu.Lock()
-		c.shard.record(c.now.Sub(s.due(&other.turn, clock-firstPaced)))
+		c.shard.record(c.now.Sub(s.start) - s.offset(&other.turn, clock-firstPaced))
 		c.shard.mu.Unlock()
 	}
 }

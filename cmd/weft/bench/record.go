@@ -31,7 +31,11 @@ var pattern = func() (p [patternLen + alphabet]byte) {
 }()
 
 // rootName is the name of the text of the writer with that client id.
-func rootName(id uint64) string { return "w" + strconv.FormatUint(id, 36) }
+func rootName(id uint64) string { return string(appendRootName(nil, id)) }
+
+func appendRootName(dst []byte, id uint64) []byte {
+	return strconv.AppendUint(append(dst, 'w'), id, 36)
+}
 
 // appendUpdate appends the update, in format V1, with n clocks of a writer from clock on. With n = 0 it is empty.
 func appendUpdate(dst []byte, id uint64, root string, clock, n int64) []byte {
@@ -135,7 +139,8 @@ func readStruct(d *lib0.Decoder, id uint64, clock int64) (n int64, wrong string)
 		placed = false
 	}
 	if info&(hasLeft|hasRight) == 0 {
-		if d.Uint() != 1 || string(d.Bytes()) != rootName(id) {
+		var name [16]byte
+		if d.Uint() != 1 || string(d.Bytes()) != string(appendRootName(name[:0], id)) {
 			return 0, "an item in another place"
 		}
 	}

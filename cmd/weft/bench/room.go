@@ -82,7 +82,7 @@ type schedule struct {
 	first int64 // the number of everybody's first record in this schedule
 }
 
-// due returns when somebody's record with that number is due.
-func (s *schedule) due(t *turn, record int64) time.Time {
-	return s.start.Add(time.Duration((record-s.first)*int64(s.turns)+int64(t.order)) * s.gap)
+// offset returns when somebody's record with that number is due, from the start.
+func (s *schedule) offset(t *turn, record int64) time.Duration {
+	return time.Duration((record-s.first)*int64(s.turns)+int64(t.order)) * s.gap
 }
