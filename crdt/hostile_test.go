@@ -243,9 +243,9 @@ func refused(t *testing.T, state, update []byte, v crdt.Version, want error) {
 	d := load(t, crdt.Options{}, state)
 	var m0, m1 runtime.MemStats
 	runtime.ReadMemStats(&m0)
-	start := time.Now()
+	start := cpuTime(t)
 	_, err := d.Apply(update, v)
-	took := time.Since(start)
+	took := cpuTime(t) - start
 	runtime.ReadMemStats(&m1)
 	if !errors.Is(err, want) || want == nil && err != nil {
 		t.Errorf("Apply = %v, want %v", err, want)
@@ -253,8 +253,8 @@ func refused(t *testing.T, state, update []byte, v crdt.Version, want error) {
 	if allocated, allowed := m1.TotalAlloc-m0.TotalAlloc, uint64(8*len(update)+16<<20); err != nil && allocated > allowed {
 		t.Errorf("refusing %d bytes allocated %d bytes, want at most %d", len(update), allocated, allowed)
 	}
-	if err != nil && took > time.Second {
-		t.Errorf("refusing %d bytes took %v, want at most a second", len(update), took)
+	if err != nil && took > 2*time.Second {
+		t.Errorf("refusing %d bytes took %v, want at most 2 s", len(update), took)
 	}
 	if len(update) < 1<<16 {
 		checkHostile(t, crdt.Options{}, state, update, v)
@@ -359,14 +359,14 @@ func TestMissingAuthors(t *testing.T) {
 	}
 	u := f.end()
 	for _, o := range []crdt.Options{{}, {ReturnPending: true}} {
-		start := time.Now()
+		start := cpuTime(t)
 		d := crdt.New(o)
 		for range 2 {
 			if _, err := d.Apply(u, crdt.V1); err != nil {
 				t.Fatalf("Apply = %v", err)
 			}
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		if took := cpuTime(t) - start; took > 5*time.Second {
 			t.Errorf("took %v, want less than 5 s", took)
 		}
 	}
@@ -400,14 +400,14 @@ func TestConcurrentInserts(t *testing.T) {
 			}
 		}
 		d := crdt.New(crdt.Options{})
-		start := time.Now()
+		start := cpuTime(t)
 		for _, u := range append([][]byte{first}, us...) {
 			if _, err := d.Apply(u, crdt.V1); err != nil {
 				t.Fatalf("Apply = %v", err)
 			}
 		}
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("%s: took %v, want at most a second", order, took)
+		if took := cpuTime(t) - start; took > 2*time.Second {
+			t.Errorf("%s: took %v, want at most 2 s", order, took)
 		}
 		if err := d.Check(); err != nil {
 			t.Fatal(err)
@@ -419,10 +419,10 @@ func TestConcurrentInserts(t *testing.T) {
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s: the document is not that of another order", order)
 		}
-		start = time.Now()
+		start = cpuTime(t)
 		load(t, crdt.Options{}, got)
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("%s: Load took %v, want at most a second", order, took)
+		if took := cpuTime(t) - start; took > 2*time.Second {
+			t.Errorf("%s: Load took %v, want at most 2 s", order, took)
 		}
 	}
 }
@@ -438,11 +438,11 @@ func TestScanBudget(t *testing.T) {
 	costly := f.end()
 	d := load(t, crdt.Options{}, state)
 	before := encodings(d)
-	start := time.Now()
+	start := cpuTime(t)
 	if _, err := d.Apply(costly, crdt.V1); !errors.Is(err, crdt.ErrLimit) {
 		t.Errorf("Apply(%d crossing inserts) = %v, want ErrLimit", n, err)
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := cpuTime(t) - start; took > 2*time.Second {
 		t.Errorf("refusing took %v, want at most 2 s", took)
 	}
 	if err := d.Check(); err != nil {
@@ -494,12 +494,12 @@ func TestCutSurrogates(t *testing.T) {
 	for i, u := range [][]byte{text, f.end(), g.end()} {
 		var m0, m1 runtime.MemStats
 		runtime.ReadMemStats(&m0)
-		start := time.Now()
+		start := cpuTime(t)
 		if _, err := d.Apply(u, crdt.V1); err != nil {
 			t.Fatalf("Apply = %v", err)
 		}
 		runtime.ReadMemStats(&m1)
-		if took := time.Since(start); took > 10*time.Second {
+		if took := cpuTime(t) - start; took > 10*time.Second {
 			t.Errorf("message %d took %v, want at most 10 s", i, took)
 		}
 		if got := m1.TotalAlloc - m0.TotalAlloc; got > 200<<20 {
