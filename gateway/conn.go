@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,18 +20,22 @@ import (
 // its limits. What its client says, and in which rooms it is, is the business of its endpoint.
 type conn struct {
 	// Static after construction.
-	srv    *Server
-	start  ConnStart
-	origin string   // of the page, as its browser says; empty when the client is none
-	speaks endpoint // what is spoken on it
-	nc     net.Conn // the connection below socket; only write and the deadlines touch it directly
-	ws     *websocket.Conn
-	out    *room.Outbox
-	born   time.Time
-	ctx    context.Context // ends with the connection; its end is what joins and sessions wait for
-	cancel context.CancelFunc
-	done   chan struct{}  // closed by the writer after its last write
-	tasks  sync.WaitGroup // goroutines of the endpoint, which end with ctx; run waits for them
+	srv     *Server
+	start   ConnStart
+	origin  string   // of the page, as its browser says; empty when the client is none
+	speaks  endpoint // what is spoken on it
+	nc      net.Conn // the connection below socket; only write and the deadlines touch it directly
+	ws      *websocket.Conn
+	out     *room.Outbox
+	born    time.Time
+	ctx     context.Context // ends with the connection; its end is what joins and sessions wait for
+	cancel  context.CancelFunc
+	done    chan struct{}        // closed by the writer after its last write
+	own     allowance            // what this connection may send
+	address *share[netip.Prefix] // what those of its address may; nil: no bound
+	user    atomic.Pointer[share[string]]
+
+	tasks sync.WaitGroup // goroutines of the endpoint, which end with ctx; run waits for them
 
 	// Owned by run.
 	in incoming
@@ -67,6 +72,8 @@ func (c *conn) run() {
 	<-c.done
 	c.tasks.Wait()
 	c.discard()
+	c.srv.users.leave(c.user.Swap(nil))
+	c.srv.addresses.leave(c.address)
 	c.out.Close()
 	_ = c.nc.Close() // nothing to do about an error of a socket that is given up
 	c.srv.conns.remove(c)
@@ -116,9 +123,12 @@ func (c *conn) serve() (why *protocol.CloseError) {
 		if !ok {
 			continue
 		}
-		if err := c.speaks.receive(frame); err != nil {
+		err = c.speaks.receive(frame)
+		c.srv.memory.give(&c.in.memory)
+		if err != nil {
 			c.end(closeError(err))
 		}
+		c.pace(len(frame))
 	}
 }
 

@@ -29,6 +29,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -120,6 +121,17 @@ type Options struct {
 	MaxConnsPerUser int
 	// MaxPlacesPerRoom bounds the clients of one room. Default 10,000, what a room was measured with; negative: no bound.
 	MaxPlacesPerRoom int
+	// ConnRate, UserRate and AddressRate bound what one connection, one user that is known by an id, and one client
+	// address (IPv6: one /64) may send. Defaults 200 messages and 2 MiB, 2,000 and 16 MiB, 20,000 and 64 MiB a second;
+	// after a rest 25 times as much may be sent at once. Over it sockets are not read, and those who still go on after
+	// 30 s are closed with RateLimited.
+	ConnRate    Rate
+	UserRate    Rate
+	AddressRate Rate
+	// MessageMemory bounds the bytes of memory of all messages that are being read, beside 16 KiB for each, and of all
+	// that wait for a token to be looked at. While there is none left, sockets whose messages need more are not read.
+	// One message may go over it. Default 256 MiB; negative: no bound.
+	MessageMemory int
 	// OutboxBytes bounds what waits for one connection's writer. Default 1 MiB.
 	OutboxBytes int
 	// Backup serves GET /admin/backup on the operator's listener. Nil: 404.
@@ -136,6 +148,7 @@ const (
 	defaultMaxConnsPerAddress = 4_096
 	defaultMaxConnsPerUser    = 1_000
 	defaultMaxPlacesPerRoom   = 10_000
+	defaultMessageMemory      = 256 << 20
 	defaultOutboxBytes        = 1 << 20
 	defaultAuthTime           = 5 * time.Second
 )
@@ -157,6 +170,9 @@ type Events struct {
 	Refused func(Refusal)
 	// Received is called for each message that was read, with its payload's length in bytes.
 	Received func(bytes int)
+	// Paused is called after a time in which a connection was not read: because it ("connection"), its user ("user") or
+	// its address ("address") sends more than it may, or for want of memory ("memory").
+	Paused func(by string, d time.Duration)
 	// Sent is called after each Write to a socket with the messages and bytes (headers included) it carried.
 	Sent func(messages, bytes int)
 	// Administered is called when an operator has done something to clients.
@@ -212,7 +228,12 @@ type Server struct {
 	upgrader websocket.Upgrader
 	places   *places
 	conns    *registry
-	ids      atomic.Uint64
+
+	users     *shares[string]
+	addresses *shares[netip.Prefix]
+	memory    budget       // of messages being read
+	queued    atomic.Int64 // bytes that wait for tokens to be looked at
+	ids       atomic.Uint64
 
 	backingUp atomic.Bool // somebody reads a backup
 }
@@ -230,12 +251,24 @@ func New(o Options) (*Server, error) {
 	setDefault(&o.MaxConnsPerAddress, defaultMaxConnsPerAddress)
 	setDefault(&o.MaxConnsPerUser, defaultMaxConnsPerUser)
 	setDefault(&o.MaxPlacesPerRoom, defaultMaxPlacesPerRoom)
+	setDefault(&o.MessageMemory, defaultMessageMemory)
+	if o.MessageMemory < 0 {
+		o.MessageMemory = math.MaxInt
+	}
 	setDefault(&o.OutboxBytes, defaultOutboxBytes)
 	if o.AuthTime == 0 {
 		o.AuthTime = defaultAuthTime
 	}
 	o.Limits = o.Limits.WithDefaults()
-	s := &Server{o: o, origins: allowed, conns: newRegistry(o.MaxConns, o.MaxConnsPerAddress), places: newPlaces(o.MaxPlacesPerRoom, o.MaxConnsPerUser)}
+	o.ConnRate = o.ConnRate.withDefaults(defaultConnRate)
+	s := &Server{
+		o: o, origins: allowed,
+		conns:     newRegistry(o.MaxConns, o.MaxConnsPerAddress),
+		places:    newPlaces(o.MaxPlacesPerRoom, o.MaxConnsPerUser),
+		users:     newShares[string](o.UserRate.withDefaults(defaultUserRate), o.Limits.Message),
+		addresses: newShares[netip.Prefix](o.AddressRate.withDefaults(defaultAddressRate), o.Limits.Message),
+		memory:    budget{size: int64(o.MessageMemory)},
+	}
 	s.upgrader = s.newUpgrader()
 	return s, nil
 }
@@ -248,6 +281,9 @@ func setDefault(field *int, value int) {
 
 // Conns returns how many connections have a place.
 func (s *Server) Conns() int { return s.conns.count() }
+
+// MessageMemory returns the bytes that Options.MessageMemory bounds.
+func (s *Server) MessageMemory() int64 { return s.memory.inUse() + s.queued.Load() }
 
 // refuse answers a request with f and reports it.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {

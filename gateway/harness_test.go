@@ -213,6 +213,7 @@ type recorder struct {
 	sent     int
 	writes   int
 	received int
+	paused   map[string]time.Duration
 	changed  chan struct{} // closed and replaced at each event; nil while nobody waits
 }
 
@@ -229,7 +230,15 @@ func (r *recorder) events() gateway.Events {
 			r.note(func() { r.barred = append(r.barred, e.Room+": "+reasonName(why)) })
 		},
 		Received: func(int) { r.note(func() { r.received++ }) },
-		Sent:     func(n, _ int) { r.note(func() { r.sent, r.writes = r.sent+n, r.writes+1 }) },
+		Paused: func(by string, d time.Duration) {
+			r.note(func() {
+				if r.paused == nil {
+					r.paused = map[string]time.Duration{}
+				}
+				r.paused[by] += d
+			})
+		},
+		Sent: func(n, _ int) { r.note(func() { r.sent, r.writes = r.sent+n, r.writes+1 }) },
 		Panicked: func(where string, v any, stack []byte) {
 			r.note(func() { r.panics = append(r.panics, fmt.Sprintf("%s: %v: %d bytes of stack", where, v, len(stack))) })
 		},
@@ -265,6 +274,13 @@ func (r *recorder) exits() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.exited)
+}
+
+// pauses returns how long connections were not read because of by.
+func (r *recorder) pauses(by string) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.paused[by]
 }
 
 // until waits until cond, which runs with the recorder locked, is true.

@@ -186,5 +186,6 @@ func (h *hocuspocus) due(now time.Duration) (next time.Duration, why *protocol.C
 func (h *hocuspocus) leave() {
 	for _, p := range h.places {
 		p.attachment.leave()
+		p.drop()
 	}
 }

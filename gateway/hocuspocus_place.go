@@ -72,6 +72,10 @@ func (p *hpPlace) enqueue(m protocol.Message) (queued bool, err error) {
 	if h.messages+1 > maxQueuedMessages || h.bytes+len(m.Data) > maxQueuedBytes {
 		return false, protocol.Flooded.Closef("%d messages of %d bytes wait for a token", h.messages, h.bytes)
 	}
+	if h.conn.srv.queued.Add(int64(len(m.Data))) > int64(h.conn.srv.o.MessageMemory) {
+		h.conn.srv.queued.Add(-int64(len(m.Data)))
+		return false, protocol.Overloaded.Closef("too much waits for tokens")
+	}
 	h.messages++
 	h.bytes += len(m.Data)
 	p.queue = append(p.queue, m)
@@ -214,6 +218,7 @@ func (p *hpPlace) dequeueLocked() []protocol.Message {
 	for _, m := range queue {
 		p.h.messages--
 		p.h.bytes -= len(m.Data)
+		p.h.conn.srv.queued.Add(-int64(len(m.Data)))
 	}
 	return queue
 }

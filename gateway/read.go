@@ -26,7 +26,7 @@ const (
 
 // Bounds of what a client may send beside payload.
 const (
-	maxPings = 10 // in any second; a browser sends none
+	maxControls = 10 // pings and pongs in any second; a browser answers one ping in 15 s
 	// maxOverhead bounds the bytes of one message that are not payload. A frame adds 6 to 14 of them, so a message may
 	// come in at least 1,024 frames and in at most about 2,500; gorilla does not tell frames, but bytes can be counted.
 	maxOverhead = 1024*14 + readBuffer
@@ -47,19 +47,44 @@ type incoming struct {
 	pinged   bool          // since then
 
 	inMessage    bool          // between a message's first frame header and its end
-	messageStart time.Duration // since the connection was born
+	messageStart time.Duration // since the connection was born, without the waits for memory
 	startBytes   int64         // value of bytes at its start
 	payload      int64         // bytes of it that were delivered
 
-	pingSecond time.Duration // start of the second in which pings are counted
-	pings      int
+	memory claim // of the message
+
+	excess      time.Duration // when the client began to send more than it may
+	restedUntil time.Duration // end of the last rest for that, 0: there was none
+
+	controlSecond time.Duration // start of the second in which pings and pongs are counted
+	controls      int
 }
 
 // messageBuffers holds *[]byte for messages that are being read, so that an idle connection has none.
 var messageBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// keptBuffer is the largest message buffer that goes back to the pool.
-const keptBuffer = 64 << 10 // bytes
+// freeBuffer is the size of a message buffer up to which it goes back to the pool and is not counted in Server.memory.
+const freeBuffer = 16 << 10 // bytes
+
+// grow makes room for more of a message, in a buffer of at most largest bytes. A buffer counts twice, for what it is
+// copied from while it grows, and into when the message is whole. The error is that of a connection that is ending.
+func (c *conn) grow(buf *[]byte, largest int) error {
+	size := max(min(2*cap(*buf), largest), len(*buf)+1)
+	if size > freeBuffer {
+		began := c.age()
+		waited, err := c.srv.memory.take(c.ctx, &c.in.memory, int64(2*size)-c.in.memory.held)
+		if waited {
+			now := c.age()
+			c.in.messageStart += now - began
+			c.rested(pausedByMemory, now-began)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	*buf = append(make([]byte, 0, size), *buf...)
+	return nil
+}
 
 // readMessage waits for the next message and returns its bytes, which are the caller's. ok is false when there is
 // nothing to handle: the connection is ending, perhaps because of this message. An error is final.
@@ -76,11 +101,16 @@ func (c *conn) readMessage() (frame []byte, ok bool, err error) {
 		return nil, false, nil
 	}
 	c.in.inMessage, c.in.messageStart, c.in.startBytes, c.in.payload = true, c.age(), c.in.bytes, 0
-	defer func() { c.in.inMessage = false }()
+	defer func() {
+		c.in.inMessage = false
+		if !ok {
+			c.srv.memory.give(&c.in.memory)
+		}
+	}()
 
 	buf := messageBuffers.Get().(*[]byte)
 	defer func() {
-		if cap(*buf) <= keptBuffer {
+		if cap(*buf) <= freeBuffer {
 			*buf = (*buf)[:0]
 			messageBuffers.Put(buf)
 		}
@@ -88,7 +118,9 @@ func (c *conn) readMessage() (frame []byte, ok bool, err error) {
 	limit := c.srv.o.Limits.Message
 	for {
 		if len(*buf) == cap(*buf) {
-			*buf = append(*buf, 0)[:len(*buf)]
+			if err := c.grow(buf, limit+1); err != nil {
+				return nil, false, nil // it is ending; the next call skips the message
+			}
 		}
 		n, err := r.Read((*buf)[len(*buf):min(cap(*buf), limit+1)])
 		*buf = (*buf)[:len(*buf)+n]
@@ -213,13 +245,21 @@ func (c *conn) isEnding() bool {
 // onPing answers a client's ping, unless it sends more than it may. Only the newest ping is answered when several wait,
 // as RFC 6455 section 5.5.3 allows.
 func (c *conn) onPing(payload string) error {
-	if now := c.age(); now-c.in.pingSecond >= time.Second {
-		c.in.pingSecond, c.in.pings = now, 0
-	}
-	if c.in.pings++; c.in.pings > maxPings && !c.in.lingering {
-		return protocol.RateLimited.Closef("more than %d pings a second", maxPings)
+	if err := c.countControl(); err != nil {
+		return err
 	}
 	p := append(make([]byte, 0, len(payload)), payload...)
 	c.queue(func() { c.pong = p })
+	return nil
+}
+
+// countControl counts a ping or a pong, of which a client may send only so many.
+func (c *conn) countControl() error {
+	if now := c.age(); now-c.in.controlSecond >= time.Second {
+		c.in.controlSecond, c.in.controls = now, 0
+	}
+	if c.in.controls++; c.in.controls > maxControls && !c.in.lingering {
+		return protocol.RateLimited.Closef("more than %d pings and pongs a second", maxControls)
+	}
 	return nil
 }

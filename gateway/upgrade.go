@@ -95,10 +95,12 @@ func (s *Server) startConn(ws *websocket.Conn, sock *socket, start ConnStart, or
 	c := &conn{srv: s, start: start, origin: origin, nc: sock.Conn, ws: ws, born: time.Now(), done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.out = room.NewOutbox(s.o.OutboxBytes, c.wake)
+	c.own = newAllowance(s.o.ConnRate, s.o.Limits.Message)
+	c.address = s.addresses.join(clientNet(start.Remote.Addr()))
 	c.speaks = speak(c)
 	sock.c = c
 	ws.SetPingHandler(c.onPing)
-	ws.SetPongHandler(func(string) error { return nil })       // any byte is a sign of life
+	ws.SetPongHandler(func(string) error { return c.countControl() })
 	ws.SetCloseHandler(func(int, string) error { return nil }) // the writer answers
 	if s.o.Events.Opened != nil {
 		s.o.Events.Opened(start)

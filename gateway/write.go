@@ -18,7 +18,9 @@ const (
 	// Payloads of copyBelow bytes and more are not copied behind their header but written from where they are. Below,
 	// one more system call costs more than the copy; guessed, not measured.
 	copyBelow = 32 << 10
-	flushAt   = 64 << 10 // bytes of a buffer that are written before more is added
+	// keptBuffer is the largest buffer that goes back to the pool.
+	keptBuffer = 64 << 10 // bytes
+	flushAt    = 64 << 10 // bytes of a buffer that are written before more is added
 )
 
 // outgoing is what a writer goroutine needs while it lives.
