@@ -106,7 +106,7 @@ func spawn(t *testing.T, dir, addr string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, dir: dir, log: log}
-	p.cmd = exec.Command(weftBinary(t), "serve", "--listen", addr, "--admin=", "--log", "json,info",
+	p.cmd = exec.Command(weftBinary(t), "serve", "--listen", addr, "--admin=", "--log", "json,info", "--max-message-rate=0", "--max-byte-rate=0",
 		"--data", filepath.Join(dir, "data"), "--ready-file", ready)
 	p.cmd.Stderr = log
 	if err := p.cmd.Start(); err != nil {

@@ -74,6 +74,10 @@ func (o *observer) gateway() gateway.Events {
 			m.messagesReceived.Inc()
 			m.bytesReceived.Add(float64(n))
 		},
+		Paused: func(by string, d time.Duration) {
+			m.paused.WithLabelValues(by).Inc()
+			m.pausedTime.WithLabelValues(by).Add(d.Seconds())
+		},
 		Sent: func(messages, bytes int) {
 			m.writes.Inc()
 			m.messagesSent.Add(float64(messages))

@@ -31,6 +31,8 @@ type metrics struct {
 	refused          *prometheus.CounterVec
 	messagesReceived prometheus.Counter
 	bytesReceived    prometheus.Counter
+	paused           *prometheus.CounterVec
+	pausedTime       *prometheus.CounterVec
 	messagesSent     prometheus.Counter
 	bytesSent        prometheus.Counter
 	writes           prometheus.Counter
@@ -109,6 +111,8 @@ func (m *metrics) connectionMetrics() {
 	m.refused = m.counterVec("requests_refused_total", "HTTP requests and handshakes answered with an error, by its code.", "code", "status")
 	m.messagesReceived = m.counter("messages_received_total", "Messages read from clients.")
 	m.bytesReceived = m.counter("received_bytes_total", "Bytes of messages read from clients, without frame headers.")
+	m.paused = m.counterVec("pauses_total", "Times that a connection was not read because it, its user or its address sent more than it may, or for want of memory.", "by")
+	m.pausedTime = m.counterVec("paused_seconds_total", "How long these pauses took.", "by")
 	m.messagesSent = m.counter("messages_sent_total", "Messages written to clients.")
 	m.bytesSent = m.counter("sent_bytes_total", "Bytes written to clients' sockets.")
 	m.writes = m.counter("writes_total", "System calls that wrote to clients; messages_sent_total by this is how many one carries.")
@@ -150,6 +154,13 @@ func (m *metrics) storeMetrics() {
 	m.stalls = m.counter("store_stalls_total", "Times that the disk was full.")
 	m.fenced = m.gauge("store_fenced", "1 after a disk error that ended all writing.")
 	m.scrubs = m.counter("scrubs_total", "Background passes over everything stored.")
+}
+
+// messageMemory shows the memory that messages of clients take.
+func (m *metrics) messageMemory(bytes func() int64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "weft", Name: "message_memory_bytes", Help: "Memory of messages that are being read or wait for a token to be looked at.",
+	}, func() float64 { return float64(bytes()) }))
 }
 
 // queued shows what waits for the disk.

@@ -207,6 +207,7 @@ func (s *server) open() (err error) {
 	if err != nil {
 		return &usageError{err.Error()}
 	}
+	s.watch.m.messageMemory(s.gateway.MessageMemory)
 	s.watch.m.limit("connections_limit", "The limit of weft_connections.", s.c.Limits.MaxConnections)
 	s.serve(s.public, public, s.gateway)
 	if admin != nil {
