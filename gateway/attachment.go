@@ -72,7 +72,7 @@ func (a *attachment) enter(g auth.Grant) error {
 	if err := srv.places.add(a, g.User.ID); err != nil {
 		return err
 	}
-	a.conn.belongsTo(g.User.ID)
+	a.conn.belongsTo(g.User)
 	// After that: of a restriction that is made now, either we learn here or its maker finds this place.
 	a.mu.Lock()
 	if a.stage == over { // left before it was in the list

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"weft/gateway/auth"
 	"weft/protocol"
 	"weft/room"
 )
@@ -34,6 +35,7 @@ type conn struct {
 	own     allowance            // what this connection may send
 	address *share[netip.Prefix] // what those of its address may; nil: no bound
 	user    atomic.Pointer[share[string]]
+	who     atomic.Pointer[auth.User]
 
 	tasks sync.WaitGroup // goroutines of the endpoint, which end with ctx; run waits for them
 
@@ -86,6 +88,13 @@ func (c *conn) summary() ConnEnd {
 	c.mu.Lock()
 	why := c.ending
 	c.mu.Unlock()
+	start, user := c.start, auth.User{}
+	if c.in.room != "" {
+		start.Room = c.in.room
+	}
+	if u := c.who.Load(); u != nil {
+		user = *u
+	}
 	detail := why.Detail
 	if why.Cause != nil {
 		if detail != "" {
@@ -94,7 +103,7 @@ func (c *conn) summary() ConnEnd {
 		detail += why.Cause.Error()
 	}
 	return ConnEnd{
-		ConnStart: c.start, Reason: why.Reason, Detail: detail, Duration: c.age(),
+		ConnStart: start, User: user, Reason: why.Reason, Detail: detail, Duration: c.age(),
 		BytesIn: c.in.bytes, BytesOut: c.bytesOut.Load(), MessagesIn: c.in.messages, MessagesOut: c.messagesOut.Load(),
 	}
 }

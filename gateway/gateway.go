@@ -190,9 +190,10 @@ type ConnStart struct {
 	Accept   time.Duration // from the request's arrival in the handler to the end of the upgrade
 }
 
-// ConnEnd describes a connection that has ended.
+// ConnEnd describes a connection that has ended. Room is that of the last message where it may enter several.
 type ConnEnd struct {
 	ConnStart
+	User        auth.User // who entered a room last; the zero value when it is not known
 	Reason      protocol.Reason
 	Detail      string // for logs, may be empty; holds neither content nor tokens
 	Duration    time.Duration

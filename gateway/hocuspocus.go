@@ -77,12 +77,14 @@ func (h *hocuspocus) receive(frame []byte) error {
 			return err
 		}
 	}
+	h.conn.in.room = p.attachment.room
 	return p.take(m)
 }
 
 // misspoke handles a frame that cannot be read: the document that it names ends, and without one the connection does.
 func (h *hocuspocus) misspoke(address []byte, why *protocol.CloseError) error {
 	if p := h.places[string(address)]; address != nil && p != nil {
+		h.conn.in.room = p.attachment.room
 		p.attachment.end(why)
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"weft/gateway/auth"
 	"weft/protocol"
 )
 
@@ -154,12 +155,13 @@ func (s *shares[K]) leave(a *share[K]) {
 }
 
 // belongsTo makes the connection count for a user; for the one of the last room that was entered, if there are several.
-func (c *conn) belongsTo(user string) {
-	if user == "" {
+func (c *conn) belongsTo(u auth.User) {
+	if u.ID == "" {
 		return
 	}
+	c.who.Store(&u)
 	s := c.srv.users
-	s.leave(c.user.Swap(s.join(user)))
+	s.leave(c.user.Swap(s.join(u.ID)))
 }
 
 // pace counts a message of n bytes, and keeps its connection from reading while it, its user or its address sends more

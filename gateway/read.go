@@ -41,6 +41,8 @@ type incoming struct {
 	broken    bool  // the frames can no longer be understood
 	failed    error // the socket's own error, or what gave it up
 
+	room string // of the last message, where the connection may be in several
+
 	bytes    int64
 	messages int64
 	lastRead time.Duration // since the connection was born

@@ -40,7 +40,7 @@ func (o *observer) gateway() gateway.Events {
 			m.connections.Dec()
 			m.connDuration.Observe(c.Duration.Seconds())
 			m.disconnect(c.Reason).Inc()
-			o.log.Info("connection ended", "conn", c.ID, "room", c.Room, "protocol", c.Protocol, "remote", c.Remote,
+			o.log.Info("connection ended", "conn", c.ID, "room", c.Room, "protocol", c.Protocol, "remote", c.Remote, "user", clip(c.User.ID),
 				"reason", c.Reason.Name, "code", c.Reason.Code, "detail", clip(c.Detail), "duration", c.Duration.Round(time.Millisecond),
 				"bytesIn", c.BytesIn, "bytesOut", c.BytesOut, "messagesIn", c.MessagesIn, "messagesOut", c.MessagesOut)
 		},
