@@ -381,10 +381,7 @@ func TestKick(t *testing.T) {
 	first.echo("1")
 	second.echo("1")
 	r.events.mu.Lock()
-	conn := r.events.entered[0].Conn
-	if r.events.entered[1].Conn < conn {
-		conn = r.events.entered[1].Conn
-	}
+	conn := min(r.events.entered[1].Conn, r.events.entered[0].Conn)
 	r.events.mu.Unlock()
 	if got := r.administer("kick", fmt.Sprintf(`{"conn":%d}`, conn))["ended"]; got != 1.0 {
 		t.Errorf("kick of one connection ended %v places, want 1", got)

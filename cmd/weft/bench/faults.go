@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 )
 
@@ -30,7 +31,7 @@ func (f Faults) Any() bool {
 
 // String names what was not zero.
 func (f Faults) String() string {
-	s := ""
+	var s strings.Builder
 	for _, c := range []struct {
 		n    int64
 		name string
@@ -43,13 +44,13 @@ func (f Faults) String() string {
 		{f.Lost, "connections lost"},
 	} {
 		if c.n > 0 {
-			s += fmt.Sprintf("%d %s, ", c.n, c.name)
+			fmt.Fprintf(&s, "%d %s, ", c.n, c.name)
 		}
 	}
 	if f.First != "" {
-		s += "first: " + f.First
+		s.WriteString("first: " + f.First)
 	}
-	return s
+	return s.String()
 }
 
 // faults gathers Faults from many goroutines.
