@@ -62,6 +62,7 @@ func (s *Server) Admin(metrics http.Handler) http.Handler {
 				s.refuse(w, r, errInternal)
 			}
 		}()
+		hurryBody(w, r)
 		path := r.URL.EscapedPath()
 		if s.serveHealth(w, r, path) {
 			return

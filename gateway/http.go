@@ -29,6 +29,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.refuse(w, r, errInternal) // too late where the answer has begun; the client then sees it cut off
 		}
 	}()
+	hurryBody(w, r)
 	path := r.URL.EscapedPath()
 	if s.serveHealth(w, r, path) {
 		return
@@ -54,6 +55,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.o.Demo.ServeHTTP(w, r)
+}
+
+// bodyTime bounds the time in which the body of a request must come, which net/http reads to its end even when the
+// handler does not.
+const bodyTime = 5 * time.Second
+
+// hurryBody bounds the time for the body of a request that has one. A hijack lifts that, as does the next request.
+func hurryBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // what is no socket has no slow client
+	}
 }
 
 // serveHealth answers the two health paths: /healthz while the process can answer at all, /readyz while it should get
