@@ -427,6 +427,29 @@ func TestConcurrentInserts(t *testing.T) {
 	}
 }
 
+// TestRightOriginLeftOfOrigin inserts between two origins in the wrong order, in lists of all lengths around the one from
+// which a scan is tried from the other end.
+func TestRightOriginLeftOfOrigin(t *testing.T) {
+	for _, n := range []uint64{3, 20, 48, 49, 50, 60, 200} {
+		f := new(forge).uint(1, n, 1, 0)
+		f.raw(cEmbed).uint(1).str("t").str("1")
+		for i := range n - 1 {
+			f.raw(cEmbed|withLeft).uint(1, i).str("1")
+		}
+		d := load(t, crdt.Options{}, f.end())
+		crossed := one(1, 2, 0).raw(cString|withLeft|withRight).uint(1, 2, 1, 1).str("x").end()
+		if _, err := d.Apply(crossed, crdt.V1); err != nil {
+			t.Errorf("%d items: Apply = %v, want nil", n, err)
+		}
+		if err := d.Check(); err != nil {
+			t.Errorf("%d items: %v", n, err)
+		}
+		if got := d.Text("t"); got != "x" {
+			t.Errorf("%d items: Text = %q, want the text that came in", n, got)
+		}
+	}
+}
+
 // TestScanBudget sends inserts that must each be compared with all others.
 func TestScanBudget(t *testing.T) {
 	const n = 6000

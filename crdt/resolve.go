@@ -67,6 +67,9 @@ func (d *Doc) lastSmaller(it *placing, author ClientID, probe ref) (ref, bool) {
 		b = d.items.at(it.right).left
 	}
 	for b != it.left {
+		if b == 0 {
+			return 0, false // the right origin stands left of the origin: the forward scan ends at the end of the list
+		}
 		d.steps++
 		o := d.items.at(b)
 		if d.clients[o.client()].id < author && d.items.origin(b) == it.origin {
