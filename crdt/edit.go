@@ -203,8 +203,9 @@ func (s shared) length() int {
 
 // remove deletes the next n units behind the cursor, and not the formats between them.
 func (s shared) remove(c *cursor, n uint32) error {
-	where := s.d.caret // stands left of what goes
-	defer func() { s.d.caret = where }()
+	if where := s.d.caret; where.at != 0 && where.list == c.list && where.index < c.index {
+		defer func() { s.d.caret = where }() // it stands left of what goes
+	}
 	for n > 0 {
 		if c.right == 0 {
 			return fmt.Errorf("%w: %d past the end", ErrIndex, n)
