@@ -29,8 +29,12 @@ func (a *admission) loaded(took time.Duration) {
 	a.took += (took - a.took) / averageOver
 }
 
-// wait returns how long one more load would take to end.
+// wait returns how long one more load would take to end, or 0 while a loader is
+// free: however long loads took, the next one has to tell whether they still do.
 func (a *admission) wait(loaders int) time.Duration {
+	if a.waiting < loaders {
+		return 0
+	}
 	return a.took * time.Duration(a.waiting/loaders+1)
 }
 

@@ -77,3 +77,39 @@ func TestJoinsOfColdRoomsAreRefusedWhenManyWait(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowLoadsDoNotShutTheDoor loads a room that takes longer than a join may
+// wait. The loaders that are free then find out whether it is still so.
+func TestSlowLoadsDoNotShutTheDoor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := persistence.NewMemory(persistence.Options{})
+		store.SetFaults(persistence.Faults{Load: func(string) error { time.Sleep(time.Minute); return nil }})
+		w := startOn(t, store, room.Options{JoinWithin: 10 * time.Second, Loaders: 2})
+		defer w.stop()
+		settle(w.join("slow", &client{}, peer(0)))
+
+		var wg sync.WaitGroup
+		for i := range 2 {
+			if after, ok := w.rooms.Admit("cold"); !ok {
+				t.Errorf("Admit() with %d of 2 loaders at work = %v, false, want true", i, after)
+			}
+			wg.Go(func() {
+				if err := w.tryJoin(fmt.Sprint("cold ", i), &client{}, peer(0)); err != nil {
+					t.Errorf("Join() with %d of 2 loaders at work = %v, want nil", i, err)
+				}
+			})
+			synctest.Wait()
+		}
+		if after, ok := w.rooms.Admit("cold"); ok {
+			t.Errorf("Admit() with all loaders at work for a minute each = %v, true, want false", after)
+		}
+		wg.Wait()
+		store.SetFaults(persistence.Faults{})
+		for i := range 20 {
+			settle(w.join(fmt.Sprint("quick ", i), &client{}, peer(0)))
+		}
+		if after, ok := w.rooms.Admit("cold"); !ok {
+			t.Errorf("Admit() when loads are quick again = %v, false, want true", after)
+		}
+	})
+}
