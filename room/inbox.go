@@ -36,11 +36,15 @@ func (r *room) put(ctx context.Context, l letter) error {
 			return err
 		}
 	}
-	if !r.send(l) {
-		<-l.session.done
-		return l.session.ending()
+	if r.send(l) {
+		return nil
 	}
-	return nil
+	select {
+	case <-l.session.done:
+		return l.session.ending()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // wait acquires weight, or gives up when ctx or the room ends.

@@ -408,6 +408,43 @@ func TestPanicEndsTheRoomOnly(t *testing.T) {
 	})
 }
 
+// TestPanicEndsTheJoinsBehindIt has a join wait behind a call that panics.
+func TestPanicEndsTheJoinsBehindIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a := w.join("r", &client{}, peer(0))
+		a.typed("committed")
+		settle(a)
+		release := hold(t, w, "r")
+		panicked := make(chan error, 1)
+		go func() {
+			panicked <- w.rooms.Export(t.Context(), "r", func(*crdt.Doc) error { panic("planted") })
+		}()
+		synctest.Wait()
+		b := &client{}
+		if err := w.tryJoin("r", b, peer(0)); err != nil {
+			t.Fatalf("Join() = %v, want nil", err)
+		}
+		release()
+		if err := <-panicked; reason(err) != protocol.Internal {
+			t.Errorf("Export that panics = %v, want Internal", err)
+		}
+		synctest.Wait()
+		select {
+		case err := <-b.ended:
+			if reason(err) != protocol.Internal {
+				t.Errorf("session that was joining ended with %v, want Internal", err)
+			}
+		default:
+			t.Fatal("session that was joining has not ended with the room")
+		}
+		if err := b.session.Handle(t.Context(), protocol.Message{Kind: protocol.QueryAwareness}); reason(err) != protocol.Internal {
+			t.Errorf("Handle after the panic = %v, want Internal", err)
+		}
+	})
+}
+
 func TestRoomNamesAndLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, room.Options{MaxRooms: 2})

@@ -76,6 +76,7 @@ type room struct {
 	out      outgoing
 	spare    []letter // the letters of the last turn, for their memory
 	current  letter   // being handled, for the report of a panic
+	calling  []call   // taken and not done: the one being run and those behind it
 	ledger   ledger
 	marks    marks
 	waiting  []*Session // sessions with pending updates
@@ -147,9 +148,10 @@ func (r *room) turn() {
 	r.now = time.Now()
 	reading := r.mayRead()
 	calls, letters := r.take(reading)
-	for _, c := range calls {
-		c.run()
+	for r.calling = calls; len(r.calling) > 0; r.calling = r.calling[1:] {
+		r.calling[0].run()
 	}
+	r.calling = nil
 	r.handle(letters)
 	r.retryPending()
 	r.answerLate()
@@ -242,6 +244,11 @@ func (r *room) panicked(v any, stack []byte) {
 		r.o.Events.Left(r.name, s.peer.ID, s.err)
 	}
 	clear(r.sessions)
+	for _, c := range r.calling {
+		if c.join != nil && !c.join.ended { // it was not in yet
+			c.join.finish(protocol.Internal.Closef("room panicked"))
+		}
+	}
 	r.o.Events.Panicked(r.name, v, stack, r.current.msg.Data)
 }
 
