@@ -67,13 +67,14 @@ func quote(text string) []byte {
 	return b
 }
 
+// known reports whether it names a user.
+func (i *Identity) known() bool { return i != nil && i.id != "" }
+
 // same reports whether both are known and the same user.
-func (i *Identity) same(o *Identity) bool { return i != nil && o != nil && i.id != "" && i.id == o.id }
+func (i *Identity) same(o *Identity) bool { return i.known() && o.known() && i.id == o.id }
 
 // differs reports whether both are known and not the same user.
-func (i *Identity) differs(o *Identity) bool {
-	return i != nil && o != nil && i.id != "" && o.id != "" && i.id != o.id
-}
+func (i *Identity) differs(o *Identity) bool { return i.known() && o.known() && i.id != o.id }
 
 // appendStamped appends state, which is valid JSON, to dst with the identity in it.
 func (i *Identity) appendStamped(dst, state []byte) []byte {

@@ -213,3 +213,48 @@ func TestTwoConnsOfOneUserWithOneID(t *testing.T) {
 	want(t, "Leave of the conn that does not own it", tb.Leave(1, epoch), false)
 	want(t, "Leave of the owner", tb.Leave(2, epoch), true)
 }
+
+// TestIDOfAnotherUserIsRefused lets Eve announce an id of Ada's in every way that
+// would give it to her if nobody knew who they are.
+func TestIDOfAnotherUserIsRefused(t *testing.T) {
+	me, eve := presence.NewIdentity(ada, false), presence.NewIdentity(presence.User{ID: "u2"}, false)
+	at := epoch.Add(time.Second)
+	announce := func(t *testing.T, tb *presence.Table, c presence.ConnID, who *presence.Identity, entries ...say) presence.Outcome {
+		t.Helper()
+		out, err := tb.Apply(c, who, update(entries...), at)
+		if err != nil {
+			t.Fatalf("Apply(%d, %v) = %v", c, entries, err)
+		}
+		return out
+	}
+	t.Run("free, while it is remembered", func(t *testing.T) {
+		tb := presence.New(presence.Limits{})
+		announce(t, tb, 1, me, say{7, 5, "1"})
+		tb.Leave(1, at)
+		want(t, "Eve's Apply", announce(t, tb, 2, eve, say{7, 6, `"eve"`}), presence.Outcome{Dropped: 1})
+		want(t, "Eve's Apply with an old clock", announce(t, tb, 2, eve, say{7, 5, `"eve"`}), presence.Outcome{Dropped: 1})
+		want(t, "Ada's Apply", announce(t, tb, 3, me, say{7, 6, "1"}), presence.Outcome{Changed: true})
+	})
+	t.Run("free, by way of nobody", func(t *testing.T) {
+		tb := presence.New(presence.Limits{})
+		announce(t, tb, 1, me, say{7, 5, "1"})
+		tb.Leave(1, at)
+		want(t, "nobody's Apply", announce(t, tb, 2, nil, say{7, 6, `"?"`}), presence.Outcome{Changed: true})
+		want(t, "Eve's Apply", announce(t, tb, 3, eve, say{7, 7, `"eve"`}), presence.Outcome{Dropped: 1})
+		want(t, "Ada's Apply", announce(t, tb, 4, me, say{7, 8, "1"}), presence.Outcome{Changed: true})
+	})
+	t.Run("free and forgotten", func(t *testing.T) {
+		tb := presence.New(presence.Limits{})
+		announce(t, tb, 1, me, say{7, 5, "1"})
+		tb.Leave(1, at)
+		tb.Tick(at.Add(30 * time.Second))
+		want(t, "Eve's Apply", announce(t, tb, 2, eve, say{7, 6, `"eve"`}), presence.Outcome{Changed: true})
+	})
+	t.Run("not the owner's first", func(t *testing.T) {
+		tb := presence.New(presence.Limits{})
+		announce(t, tb, 1, me, say{7, 5, "1"}, say{8, 5, "2"})
+		want(t, "Eve's Apply", announce(t, tb, 2, eve, say{8, 6, `"eve"`}), presence.Outcome{Dropped: 1})
+		want(t, "Apply of Ada's other tab", announce(t, tb, 3, me, say{8, 6, "3"}), presence.Outcome{Changed: true})
+		want(t, "All", all(t, tb), []say{{7, 5, "1"}, {8, 6, "3"}})
+	})
+}

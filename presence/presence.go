@@ -14,7 +14,8 @@
 // everything they receive, so such entries are normal traffic.
 //
 // An id changes hands in these cases only:
-//   - its conn left: the id is free for whoever announces a newer state;
+//   - its conn left: the id is free for whoever announces a newer state, but not
+//     for another user than the last known one until its clock is forgotten;
 //   - its conn relayed it for another tab, and the tab itself appears: the first
 //     id that a conn announces is its own, and a conn's word about its own id
 //     outweighs another conn's word about a foreign one;
@@ -24,7 +25,7 @@
 //     stays silent for challengeTime. Live clients answer within a round trip, so
 //     nobody loses their cursor to a stranger, and no identity is needed. Where
 //     both identities are known it is quicker: the conn of the same user gets the
-//     id at once, that of another user never.
+//     id at once, that of another user never, not even an id that was relayed.
 //
 // A conn that announces a free id with a clock that is too old for the others to
 // accept is answered with the removal they have seen (Outcome.Stale): clients of
@@ -92,6 +93,7 @@ type entry struct {
 	clock   uint64
 	state   []byte    // JSON; nil: removed
 	owner   *conn     // nil: free
+	who     *Identity // the last known user among its owners; nil: none was known
 	at      time.Time // when the last version was accepted
 	version uint64
 	claim   *claim // who else calls this id their own; nil: nobody
@@ -272,7 +274,7 @@ func (t *Table) apply(out *Outcome, from *conn, it *item, now time.Time) {
 // takeFree gives the free id e to a conn that announces it, or has the conn told
 // that its clock is too old.
 func (t *Table) takeFree(out *Outcome, e *entry, from *conn, it *item, now time.Time) bool {
-	if len(from.ids) >= t.limits.IDs {
+	if len(from.ids) >= t.limits.IDs || e.who.differs(from.who) {
 		return false
 	}
 	if it.clock <= e.clock {
@@ -289,16 +291,14 @@ func (t *Table) takeFree(out *Outcome, e *entry, from *conn, it *item, now time.
 
 // contest handles a conn that calls an id its own which another conn has.
 func (t *Table) contest(out *Outcome, e *entry, from *conn, it *item, now time.Time) {
-	if !e.owner.calls(e.id) { // it only relayed the id
-		t.hand(e, from, *it, now)
-		out.Changed = true
-		return
-	}
 	switch {
-	case e.owner.who.same(from.who) && t.takeover(out, e, from, it, now):
-	case e.owner.who.differs(from.who):
+	case e.who.differs(from.who):
 		from.denied = true
 		out.Dropped++
+	case !e.owner.calls(e.id): // it only relayed the id
+		t.hand(e, from, *it, now)
+		out.Changed = true
+	case e.who.same(from.who) && t.takeover(out, e, from, it, now):
 	case e.claim == nil:
 		e.claim = &claim{entry: e, by: from, since: now, last: item{id: it.id, clock: it.clock, state: bytes.Clone(it.state)}}
 		t.claims = append(t.claims, e.claim)
@@ -435,6 +435,9 @@ func (t *Table) pruneClaims() {
 // own binds a free id to a conn.
 func (t *Table) own(e *entry, to *conn) {
 	e.owner = to
+	if to.who.known() {
+		e.who = to.who
+	}
 	to.ids = append(to.ids, e)
 }
 
