@@ -3,6 +3,7 @@ package presence_test
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -257,4 +258,33 @@ func TestIDOfAnotherUserIsRefused(t *testing.T) {
 		want(t, "Apply of Ada's other tab", announce(t, tb, 3, me, say{8, 6, "3"}), presence.Outcome{Changed: true})
 		want(t, "All", all(t, tb), []say{{7, 5, "1"}, {8, 6, "3"}})
 	})
+}
+
+// TestStampingCostsWhatIsAccepted says much that is not kept, of which every
+// state would grow by 3 kB.
+func TestStampingCostsWhatIsAccepted(t *testing.T) {
+	long := presence.NewIdentity(presence.User{ID: strings.Repeat("<", 256), Name: strings.Repeat(">", 256)}, true)
+	var strangers, again []say
+	for i := range uint64(10_000) {
+		strangers = append(strangers, say{i + 1, 1, "{}"})
+		again = append(again, say{1, 1, "{}"})
+	}
+	for label, entries := range map[string][]say{"many ids": strangers, "one id many times": again} {
+		tb := presence.New(presence.Limits{})
+		u := update(entries...)
+		before := allocated()
+		if _, err := tb.Apply(1, long, u, epoch); err != nil {
+			t.Fatalf("Apply of %s = %v", label, err)
+		}
+		if got := allocated() - before; got > 8<<20 {
+			t.Errorf("Apply of %s in %d bytes allocates %d bytes, want at most 8 MiB", label, len(u), got)
+		}
+	}
+}
+
+// allocated returns the bytes allocated since the start.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
 }

@@ -84,7 +84,7 @@ type Table struct {
 	changes changes
 	claims  []*claim
 	scratch []item
-	stamped []byte // states of the update being applied, with their identity
+	stamped []byte // the state being accepted, with its identity
 }
 
 // entry is what is known of one client id.
@@ -226,15 +226,17 @@ func (t *Table) check(from *conn, it *item) error {
 		it.refused = true
 		return nil
 	}
-	if err := checkJSON(it.state); err != nil {
-		return err
+	return checkJSON(it.state)
+}
+
+// stamp returns a state with the identity of a conn in it, valid until the next
+// call. Only what is accepted is stamped: a message may hold thousands of states.
+func (t *Table) stamp(from *conn, state []byte) []byte {
+	if from.who == nil || !from.who.stamp {
+		return state
 	}
-	if from.who != nil && from.who.stamp {
-		start := len(t.stamped)
-		t.stamped = from.who.appendStamped(t.stamped, it.state)
-		it.state = t.stamped[start:]
-	}
-	return nil
+	t.stamped = from.who.appendStamped(t.stamped[:0], state)
+	return t.stamped
 }
 
 // jumps reports whether it uses up more clocks than a client may.
@@ -317,7 +319,7 @@ func (t *Table) takeover(out *Outcome, e *entry, from *conn, it *item, now time.
 		return false
 	}
 	newer := it.clock > e.clock
-	if !newer && (it.clock < e.clock || !bytes.Equal(it.state, e.state)) {
+	if !newer && (it.clock < e.clock || !bytes.Equal(t.stamp(from, it.state), e.state)) {
 		return false
 	}
 	e.claim = nil // whoever had one may repeat it
@@ -458,22 +460,21 @@ func (t *Table) disown(e *entry) {
 	e.owner = nil
 }
 
-// set takes over an accepted state or removal.
+// set takes over an accepted state or removal from the owner of e.
 func (t *Table) set(out *Outcome, e *entry, it *item, now time.Time) {
-	switch {
-	case it.state == nil:
+	if it.state == nil {
 		if e.state != nil {
 			t.live--
 			out.Changed = true
 		}
 		e.state = nil
-	case e.state != nil && bytes.Equal(e.state, it.state):
+	} else if state := t.stamp(e.owner, it.state); e.state != nil && bytes.Equal(e.state, state) {
 		out.Renewed = true
-	default:
+	} else {
 		if e.state == nil {
 			t.live++
 		}
-		e.state = bytes.Clone(it.state)
+		e.state = bytes.Clone(state)
 		out.Changed = true
 	}
 	e.clock = it.clock
