@@ -24,7 +24,8 @@ type parker struct {
 	runs           []run
 	seg            segment
 	next, stepNext uint32
-	finished       bool // the step has written the last chunk and the list
+	finished       bool         // the step has written the last chunk and the list
+	damage         *DamageError // of the list before that
 }
 
 // park has the records of the room in the batches up to lsn moved to rooms.db; it does not wait.
@@ -74,7 +75,8 @@ func (p *parker) step(tx *bolt.Tx, budget int) (used int, done bool, err error) 
 		return used, false, err
 	}
 	p.finished = true
-	n, err := s.listSegment(tx, p.room, p.seg)
+	n, damage, err := s.listSegment(tx, p.room, p.seg)
+	p.damage = damage
 	return used + n, false, err
 }
 
@@ -109,6 +111,9 @@ func (p *parker) keep() {
 		return
 	}
 	s := p.store
+	if p.damage != nil {
+		s.setAside(p.damage)
+	}
 	s.mu.Lock()
 	s.idx.park(p.room, p.seg)
 	s.mu.Unlock()

@@ -391,3 +391,57 @@ func TestParkedListDamage(t *testing.T) {
 	mustClose(t, s)
 	wantSchema(t, dir, 1)
 }
+
+// TestParkedListAnew parks more of a room whose list is damaged, as Open finds it or later: the room does not hold the log, and is
+// named for good.
+func TestParkedListAnew(t *testing.T) {
+	for _, open := range []bool{false, true} {
+		t.Run(fmt.Sprintf("open=%v", open), func(t *testing.T) { testParkedListAnew(t, open) })
+	}
+}
+
+func testParkedListAnew(t *testing.T, open bool) {
+	var told []string
+	dir := fastDir(t)
+	o := small
+	o.Events.Damaged = func(d *persistence.DamageError) { told = append(told, d.Room) } // by Open, and by the saver while Park waits
+	s := openStore(t, dir, o)
+	mustSave(t, s, "a", 1)
+	appendWait(t, s, record("a", 2))
+	if err := s.Park(t.Context(), "a"); err != nil {
+		t.Fatalf("Park(a) = %v, want nil", err)
+	}
+	appendWait(t, s, record("a", 3))
+	mustSave(t, s, "flush", 1) // lets the log go up to record 3
+	mustSave(t, s, "flush", 2)
+	appendWait(t, s, record("flush", 3))
+	mustSave(t, s, "flush", 3)
+	list := "K\x01\x00\x00\x00\x01"
+	if open {
+		rot(t, dir, "rooms.db", list)
+	} else {
+		mustClose(t, s)
+		rot(t, dir, "rooms.db", list)
+		s = openStore(t, dir, o)
+	}
+	if err := s.Park(t.Context(), "a"); err != nil {
+		t.Fatalf("Park(a) = %v, want nil", err)
+	}
+	if b := s.Backlog(); b.LogHolder != "" || len(told) != 1 || told[0] != "a" {
+		t.Errorf("Backlog() = %+v, told %q, want nobody to hold the log, and a named once", b, told)
+	}
+	if _, err := s.Load(t.Context(), "a"); !isDamage(err) {
+		t.Errorf("Load(a) = %v, want a DamageError", err)
+	}
+	mustClose(t, s)
+	s = openStore(t, dir, small)
+	if q := s.Quarantined(); len(q) != 1 || q[0].Room != "a" || !strings.Contains(q[0].Damage, "list of its parked records") {
+		t.Errorf("Quarantined() after another Open = %+v, want a still, with a list that is right", q)
+	}
+	mustClose(t, s)
+	rep, err := persistence.Repair(t.Context(), dir)
+	if err != nil || len(rep.Restored) != 1 || rep.Restored[0].Records != 1 {
+		t.Errorf("Repair = %+v, %v, want a restored with what was parked after the damage", rep, err)
+	}
+	wantSchema(t, dir, 1)
+}

@@ -154,23 +154,29 @@ func listDamage(room string, err error) *DamageError {
 	return &DamageError{Room: room, File: roomsFile, What: "list of its parked records", Err: errors.Join(errParked, err)}
 }
 
-// listSegment adds a segment to the room's list. The first one of a file raises its schema.
-func (s *Store) listSegment(tx *bolt.Tx, room string, g segment) (used int, err error) {
+// listSegment adds a segment to the room's list. The first one of a file raises its schema. Instead of a damaged list, which cannot
+// be added to and would keep the room in the log for ever, it begins a new one; the same commit sets the room aside for good, since
+// the new list does not tell that it lacks something. That damage is returned, beside err. The chunks of the old list stay.
+func (s *Store) listSegment(tx *bolt.Tx, room string, g segment) (used int, damage *DamageError, err error) {
 	b := tx.Bucket(bucketParked)
 	if b == nil {
 		if b, err = tx.CreateBucket(bucketParked); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		if err := putSchema(tx, schemaParked); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 	}
 	list, err := s.segments(tx, room)
+	if d, ok := errors.AsType[*DamageError](err); ok {
+		damage = d
+		err = tx.Bucket(bucketQuarantine).Put([]byte(room), appendVerdict(s.seal, d))
+	}
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	v := s.seal.appendList(nil, room, append(list, g))
-	return len(v), b.Put([]byte(room), v)
+	return len(v), damage, b.Put([]byte(room), v)
 }
 
 // unlist takes the segments out of the room's list that are not to stay, and returns their generations, whose chunks are garbage
