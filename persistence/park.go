@@ -65,6 +65,9 @@ func (p *parker) step(tx *bolt.Tx, budget int) (used int, done bool, err error) 
 		}
 		return nil
 	})
+	if isPageFault(err) {
+		err = fmt.Errorf("%w: %w", errLogPage, err)
+	}
 	if err != nil {
 		return used, false, err
 	}

@@ -2,6 +2,7 @@ package persistence_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -444,4 +445,37 @@ func testParkedListAnew(t *testing.T, open bool) {
 		t.Errorf("Repair = %+v, %v, want a restored with what was parked after the damage", rep, err)
 	}
 	wantSchema(t, dir, 1)
+}
+
+// TestParkedLogPage parks a room whose page of the log cannot be used: the room is named.
+func TestParkedLogPage(t *testing.T) {
+	dir := fastDir(t)
+	s := openStore(t, dir, small)
+	r := record("a", 1)
+	r.Update = append([]byte("of the page"), make([]byte, 3000)...) // too much for its bucket to lie in the page of another
+	appendWait(t, s, r)
+	path := filepath.Join(dir, "wal.db")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(b, r.Update[:11]) / 4096 * 4096
+	if at < 2*4096 {
+		t.Fatal("wal.db does not have the update in a page of its own")
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		_, err = f.WriteAt(make([]byte, 16), int64(at)) // the page's head
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Park(t.Context(), "a"); err != nil {
+		t.Fatalf("Park(a) = %v, want nil", err)
+	}
+	if q := s.Quarantined(); len(q) != 1 || q[0].Room != "a" || !strings.Contains(q[0].Damage, "records to be parked") {
+		t.Errorf("Quarantined() = %+v, want a, whose records cannot be parked", q)
+	}
+	mustClose(t, s)
 }
