@@ -196,6 +196,9 @@ func (l *loader) step(w waiting) bool {
 		s := &l.m.sections[w.section]
 		k := s.first + w.block
 		b := &l.m.blocks[k]
+		if l.known[w.section] != b.clock {
+			return false // one before it in its section waits for something
+		}
 		miss, ok := l.lacks(b, s.client)
 		if !ok {
 			return false

@@ -2,6 +2,8 @@ package crdt_test
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"weft/crdt"
@@ -42,28 +44,172 @@ func TestLoadStreams(t *testing.T) {
 	}
 }
 
-// checkLoad loads a state twice; somebody who looks on keeps one document from the short way.
-func checkLoad(t *testing.T, state []byte, v crdt.Version) {
-	t.Helper()
-	for _, o := range []crdt.Options{{ClientID: 1}, {ClientID: 1, KeepDeleted: true}} {
-		d, watched := crdt.New(o), crdt.New(o)
-		stop := watched.Observe(crdt.Observer{})
-		got, gotErr := d.Load(state, v)
-		want, wantErr := watched.Load(state, v)
-		stop()
-		if (gotErr == nil) != (wantErr == nil) {
-			t.Fatalf("Load(%d bytes) = %v, want %v", len(state), gotErr, wantErr)
+// TestLoadCircle applies a state in which a block waits for a later one of its author.
+func TestLoadCircle(t *testing.T) {
+	u := new(forge).uint(2, 2, 20, 0).raw(cString|withLeft).uint(10, 0).str("a").raw(cString).uint(1).str("t").str("b").
+		uint(1, 10, 0).raw(cString|withLeft).uint(20, 1).str("c").end()
+	if checkLoad(t, u, crdt.V1) {
+		t.Error("a state that goes round in a circle came in")
+	}
+}
+
+// COST
+// TestLoadRandom applies whole states whose structs name each other at random.
+func TestLoadRandom(t *testing.T) {
+	seed := crdttest.Seed(t, 1)
+	whole := 0
+	for round := range uint64(3000) {
+		d := dealerOf(rand.New(rand.NewPCG(seed, round)))
+		if checkLoad(t, d.state(), crdt.V1) {
+			whole++
 		}
-		if got.Changed != want.Changed || !bytes.Equal(got.Update, want.Update) || got.Missing != nil {
-			t.Errorf("Load(%d bytes) = %+v, want %+v", len(state), got, want)
-		}
-		if err := d.Check(); err != nil {
-			t.Errorf("after Load(%d bytes): %v", len(state), err)
-		}
-		for _, w := range []crdt.Version{crdt.V1, crdt.V2} {
-			if diff := crdttest.DiffBytes(watched.AppendDiff(nil, nil, w), d.AppendDiff(nil, nil, w)); diff != "" {
-				t.Errorf("state v%d after Load(%d bytes): %s", w, len(state), diff)
-			}
+		checkLoad(t, d.update(), crdt.V1)
+		if t.Failed() {
+			t.Fatalf("seed %d, round %d", seed, round)
 		}
 	}
+	if whole < 300 {
+		t.Errorf("%d of 3000 states fit together, want 300", whole)
+	}
+}
+
+// state writes an update of format 1 that holds all clocks from 0. One unit is
+// one clock, so that most of what it names is there.
+func (d dealer) state() []byte {
+	f := new(forge)
+	lengths := make([]int, 1+d.next(3))
+	for c := range lengths {
+		lengths[c] = 1 + d.next(5)
+	}
+	f.uint(uint64(len(lengths)))
+	for c, n := range lengths {
+		f.uint(uint64(n), uint64(c+1), 0)
+		for k := range n {
+			d.unit(f, lengths, c, k)
+		}
+	}
+	deletes := d.next(len(lengths) + 1)
+	f.uint(uint64(deletes))
+	for c := range deletes {
+		f.uint(uint64(c+1), 1, uint64(d.next(lengths[c])), 1)
+	}
+	return f.b
+}
+
+// unit writes struct k of client c+1, one unit long.
+func (d dealer) unit(f *forge, lengths []int, c, k int) {
+	kind := byte(d.pick(cGC, cDeleted, cString, cString, cString, cFormat, cType, cAny))
+	if kind == cGC {
+		f.raw(cGC).uint(1)
+		return
+	}
+	id := func() { // another unit, an earlier one if it is the same client's
+		other := d.next(len(lengths))
+		if other == c && k == 0 {
+			other = (c + 1) % len(lengths)
+		}
+		switch {
+		case other != c:
+			f.uint(uint64(other+1), uint64(d.next(lengths[other])))
+		case k > 0:
+			f.uint(uint64(c+1), uint64(d.next(k)))
+		default:
+			f.uint(9, 0) // nobody's
+		}
+	}
+	origins := byte(d.pick(0, withLeft, withRight, withLeft|withRight))
+	key := byte(0)
+	if origins == 0 {
+		key = byte(d.pick(0, withKey))
+	}
+	f.raw(kind | origins | key)
+	if origins&withLeft != 0 {
+		id()
+	}
+	if origins&withRight != 0 {
+		id()
+	}
+	if origins == 0 {
+		if d.next(3) > 0 {
+			f.uint(1).str("t")
+		} else {
+			f.uint(0)
+			id()
+		}
+		if key != 0 {
+			f.str("k")
+		}
+	}
+	switch kind {
+	case cDeleted:
+		f.uint(1)
+	case cString:
+		f.str("x")
+	case cFormat:
+		f.str("b").str("true")
+	case cType:
+		f.uint(d.pick(0, 1, 2))
+	case cAny:
+		f.uint(1).raw(values[1]...)
+	}
+}
+
+// FuzzLoad compares the ways into an empty document.
+func FuzzLoad(f *testing.F) {
+	state := base(f)
+	addSeeds(f, state)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		checkLoad(t, dealt(data, state), crdt.V1)
+		checkLoad(t, dealerFrom(data).state(), crdt.V1)
+	})
+}
+
+// checkLoad brings a state into empty documents and tells whether that went well.
+func checkLoad(t *testing.T, state []byte, v crdt.Version) bool {
+	t.Helper()
+	ok := checkWays(t, crdt.Options{ClientID: 99}, state, v)
+	return checkWays(t, crdt.Options{ClientID: 99, KeepDeleted: true}, state, v) && ok
+}
+
+// checkWays compares Load and Apply with the same on documents that do not go
+// the short way: one is watched, one has a text that may have formats to tidy up.
+func checkWays(t *testing.T, o crdt.Options, state []byte, v crdt.Version) (ok bool) {
+	t.Helper()
+	ok = true
+	typed := o
+	typed.Types = map[string]crdt.Kind{"nothing in here": crdt.Text}
+	for name, bring := range map[string]func(*crdt.Doc, []byte, crdt.Version) (crdt.Applied, error){
+		"Load": (*crdt.Doc).Load, "Apply": (*crdt.Doc).Apply,
+	} {
+		d, watched := crdt.New(o), crdt.New(o)
+		watched.Observe(crdt.Observer{})
+		got, gotErr := bring(d, state, v)
+		ok = ok && gotErr == nil && got.Changed
+		for _, other := range []*crdt.Doc{watched, crdt.New(typed)} {
+			want, wantErr := bring(other, state, v)
+			if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
+				t.Fatalf("%s(%s) = %v, want %v", name, short(state), gotErr, wantErr)
+			}
+			if got.Changed != want.Changed || !bytes.Equal(got.Update, want.Update) || got.Missing != nil {
+				t.Errorf("%s(%s) = %+v, want %+v", name, short(state), got, want)
+			}
+			for _, w := range []crdt.Version{crdt.V1, crdt.V2} {
+				if diff := crdttest.DiffBytes(other.AppendDiff(nil, nil, w), d.AppendDiff(nil, nil, w)); diff != "" {
+					t.Errorf("state v%d after %s(%s): %s", w, name, short(state), diff)
+				}
+			}
+		}
+		if err := d.Check(); err != nil {
+			t.Errorf("after %s(%s): %v", name, short(state), err)
+		}
+	}
+	return ok
+}
+
+// short returns an update for a failure text, or its length when it is long.
+func short(u []byte) string {
+	if len(u) > 500 {
+		return fmt.Sprintf("%d bytes", len(u))
+	}
+	return fmt.Sprintf("%x", u)
 }
