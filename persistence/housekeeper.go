@@ -7,6 +7,8 @@ const (
 	housekeepEvery = time.Second
 	// askAgain is how long a room is not asked again to checkpoint.
 	askAgain = 10 * time.Second
+	// askedNoMore is how long after a room was asked the next time counts as the first: the log was not too long meanwhile.
+	askedNoMore = 3 * askAgain
 	// parkAfter is how long a room may hold a log that is too long or too old before its records are parked. Guessed: long enough
 	// to save every room of a large server first. Rooms that are set aside are not waited for.
 	parkAfter = 5 * time.Minute

@@ -18,7 +18,7 @@ type roomLog struct {
 	tomb    uint64 // LSN of a tombstone that rooms.db has not followed yet, or 0
 	rotten  bool   // damage of parked was told
 	asked   time.Time
-	overdue time.Time // when it was first asked for what it still has in the log
+	overdue time.Time // since when it is asked again and again for what it still has in the log
 	elem    *list.Element
 }
 
@@ -204,10 +204,10 @@ func (x *index) due(lsn uint64, now time.Time, aside func(room string) bool) due
 			continue
 		}
 		n++
-		l.asked = now
-		if l.overdue.IsZero() {
+		if l.overdue.IsZero() || now.Sub(l.asked) > askedNoMore {
 			l.overdue = now
 		}
+		l.asked = now
 		switch {
 		case l.tomb != 0:
 			d.bury[l.room] = l.tomb

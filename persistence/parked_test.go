@@ -226,16 +226,20 @@ func TestParkedInVain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Housekeep(now.Add(2 * time.Minute))
-	s.Housekeep(now.Add(6 * time.Minute))
-	mustSave(t, s, "flush", 1)
-	if b := s.Backlog(); b.LogHolder != "mute" || len(drain(due)) != 2 {
-		t.Errorf("after 4 minutes Backlog() = %+v, want mute to hold the log and be asked twice", b)
+	s.Housekeep(now.Add(2 * time.Minute)) // asks once, long before the others: not yet in vain
+	drain(due)
+	const first = time.Hour
+	for at := first; at < first+5*time.Minute; at += 10 * time.Second {
+		s.Housekeep(now.Add(at))
 	}
-	s.Housekeep(now.Add(8 * time.Minute))
+	mustSave(t, s, "flush", 1)
+	if b, asked := s.Backlog(), drain(due); b.LogHolder != "mute" || len(asked) != 30 {
+		t.Errorf("before 5 minutes are over Backlog() = %+v, %d asked, want mute to hold the log and be asked 30 times", b, len(asked))
+	}
+	s.Housekeep(now.Add(first + 5*time.Minute))
 	mustSave(t, s, "flush", 2)
 	if b := s.Backlog(); b.LogHolder != "" || b.ParkedRooms != 1 {
-		t.Errorf("after 6 minutes Backlog() = %+v, want it parked", b)
+		t.Errorf("after 5 minutes Backlog() = %+v, want it parked", b)
 	}
 	appendWait(t, s, record("mute", 7))
 	for range 2 {
