@@ -30,9 +30,22 @@ func (r *room) write(s *Session, m protocol.Message) {
 	r.ack(s, m.Kind, outcome)
 }
 
-// unchanged reports whether the message of a reader brings nothing new. One that
-// cannot be read ends the session.
+// maxCompared is the largest answer of a reader that the room looks into: it costs
+// the room a millisecond or two, whatever it holds. Guessed.
+const maxCompared = 64 << 10 // bytes
+
+// unchanged reports whether the message of a reader is known to bring nothing new.
+// Only who waits for an answer to its SyncStep2 has that compared with the
+// document, because it is asked for one and may hold nothing else than everybody
+// has; anything else is not worth the room's time. One that cannot be read ends
+// the session.
 func (r *room) unchanged(s *Session, m protocol.Message) bool {
+	if string(m.Data) == emptyUpdate {
+		return true
+	}
+	if !s.peer.Acks || m.Kind != protocol.SyncStep2 || len(m.Data) > maxCompared {
+		return false
+	}
 	known, err := r.doc.Contains(m.Data, crdt.V1)
 	if err != nil {
 		r.malformed(s, m, err)
