@@ -21,9 +21,8 @@ const (
 	lockFile  = "LOCK"
 
 	// Schema of a file. An older binary refuses a file whose schema it does not know and leaves it as it is.
-	schemaPlain   = 1
-	schemaParked  = 2 // rooms.db with parked records (segment.go)
-	schemaVersion = schemaParked
+	schemaPlain  = 1
+	schemaParked = 2 // rooms.db with parked records (segment.go)
 )
 
 // Bucket and key names of both files.

@@ -63,9 +63,9 @@ func (s *Store) scanNodes() (rooms, log *scan, err error) {
 	if log, err = scanNode(logPath); err != nil {
 		return nil, nil, err
 	}
-	for _, sc := range []*scan{rooms, log} {
-		if sc.node.schema > schemaVersion {
-			return nil, nil, fmt.Errorf("%s: schema %d, this version knows %d: %w", sc.path, sc.node.schema, schemaVersion, ErrNewer)
+	for sc, known := range map[*scan]uint32{rooms: schemaParked, log: schemaPlain} {
+		if sc.node.schema > known {
+			return nil, nil, fmt.Errorf("%s: schema %d, this version knows %d: %w", sc.path, sc.node.schema, known, ErrNewer)
 		}
 	}
 	switch {
