@@ -21,7 +21,8 @@ type answer struct {
 const (
 	// foldFrom is the number of unanswered entries of a session from which a newer
 	// one takes the place of the one before where that says the same of both: a
-	// marker the last marker's, and Saved waits for the newer position.
+	// marker the last marker's, and Saved waits for the newer position. What is
+	// blocked and what is not never fold: the one would leave without the wait.
 	foldFrom = 32
 	// maxAnswers bounds the entries that do not fold. Only a client that makes its
 	// answers alternate and does not read them gets there; it is ended.
@@ -85,9 +86,8 @@ func (r *room) owe(s *Session, a answer) {
 		return
 	}
 	last := &s.answers[len(s.answers)-1]
-	same := last.pos == a.pos && last.blocked == a.blocked
 	switch {
-	case last.kind != a.kind || !same && len(s.answers) < foldFrom:
+	case last.kind != a.kind || last.blocked != a.blocked || last.pos != a.pos && len(s.answers) < foldFrom:
 		s.answers = append(s.answers, a)
 		if len(s.answers) > maxAnswers {
 			r.end(s, protocol.RateLimited.Closef("%d answers are not taken", len(s.answers)))
