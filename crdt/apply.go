@@ -71,8 +71,10 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 		m.src = nil
 		return Applied{Changed: true, Update: update}, nil
 	}
-	if done, err := a.load(&lim); done || err != nil {
-		return d.loaded(update, v, err)
+	if a.load(&lim) {
+		out := d.applied(update, v, true, &leftover{})
+		d.release()
+		return out, nil
 	}
 	if err := a.enter(&lim); err != nil {
 		d.release()
@@ -88,15 +90,6 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 	out := d.applied(update, v, whole && !d.tx.tidied, &rest)
 	d.release()
 	return out, nil
-}
-
-// loaded ends an Apply that was left to the loader.
-func (d *Doc) loaded(update []byte, v Version, err error) (out Applied, _ error) {
-	if err == nil {
-		out = d.applied(update, v, true, &leftover{})
-	}
-	d.release()
-	return out, err
 }
 
 // release gives back the scratch memory of a large transaction.

@@ -11,7 +11,8 @@ import "slices"
 //
 // This is for states that are all there and fit together, as nearly all are.
 // As soon as something else turns up the document is emptied again and the
-// message left to the general way, which tells what is wrong or has to wait.
+// message left to the general way, which tells what is wrong, has to wait or
+// costs too much.
 
 // loader makes a message the content of an empty document. Block i becomes the
 // item with the ref i+1.
@@ -54,12 +55,12 @@ func (l *loader) find(section int32, clock uint32) ref {
 	return ref(k + 1)
 }
 
-// load makes a message the content of an empty document. Done is false when it
-// has to go the general way; the document is empty then, as it is on an error.
-func (a *applier) load(lim *Limits) (done bool, err error) {
+// load makes a message the content of an empty document. It returns false when
+// the message has to go the general way; the document is empty then.
+func (a *applier) load(lim *Limits) bool {
 	d := a.d
 	if len(a.m.blocks) == 0 || !d.isBlank() || !a.m.isWhole() {
-		return false, nil
+		return false
 	}
 	l := &loader{applier: a, known: make([]uint32, len(a.m.sections)), finders: make([]finder, 0, len(a.m.sections))}
 	a.list()
@@ -71,19 +72,15 @@ func (a *applier) load(lim *Limits) (done bool, err error) {
 		if !ok {
 			break
 		}
-		if !l.step(w) {
+		if !l.step(w) || d.steps > lim.Steps && !lim.stored {
 			l.undo()
-			return false, nil
-		}
-		if d.steps > lim.Steps && !lim.stored {
-			l.undo()
-			return false, errCost
+			return false
 		}
 	}
 	d.items.loading = nil
 	l.settleEnds()
 	l.finish()
-	return true, nil
+	return true
 }
 
 // isBlank tells whether there is nothing in the document, nobody looks on, and

@@ -53,7 +53,31 @@ func TestLoadCircle(t *testing.T) {
 	}
 }
 
-// COST
+// TestLoadCost applies a state whose client 20 writes often beside the first of
+// many characters of client 10, which are one run in the general way and cost
+// nothing there.
+func TestLoadCost(t *testing.T) {
+	const length, n = 500, 100
+	f := new(forge).uint(2, n+1, 20, 0)
+	f.raw(cString|withLeft).uint(10, length).str("z")
+	f.raw(cString|withLeft).uint(10, 0).str("b")
+	for i := range uint64(n - 1) {
+		f.raw(cString|withLeft|withRight).uint(10, 0, 20, i+1).str("b")
+	}
+	f.uint(length+1, 10, 0).raw(cString).uint(1).str("t").str("x")
+	for i := range uint64(length) {
+		f.raw(cString|withLeft).uint(10, i).str("a")
+	}
+	u := f.end()
+	limits := crdt.Limits{Steps: length * (n - 10)}
+	for _, types := range []map[string]crdt.Kind{nil, {"nothing in here": crdt.Text}} {
+		d := crdt.New(crdt.Options{Limits: limits, Types: types})
+		if _, err := d.Apply(u, crdt.V1); err != nil || len(d.Text("t")) != length+n+2 {
+			t.Errorf("Apply in a document of types %v = %v, text of %d bytes, want %d", types, err, len(d.Text("t")), length+n+2)
+		}
+	}
+}
+
 // TestLoadRandom applies whole states whose structs name each other at random.
 func TestLoadRandom(t *testing.T) {
 	seed := crdttest.Seed(t, 1)
