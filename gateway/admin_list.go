@@ -41,6 +41,7 @@ func (s *Server) adminConnections(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	places := s.matching(auth.Subject{User: query.Get("user"), Session: query.Get("session"), Room: query.Get("room")})
+	places = slices.DeleteFunc(places, (*attachment).isOver)
 	slices.SortFunc(places, func(a, b *attachment) int {
 		return cmp.Or(cmp.Compare(a.conn.start.ID, b.conn.start.ID), cmp.Compare(a.room, b.room))
 	})

@@ -13,8 +13,9 @@ import (
 // attachment is one authorised place of one connection in one room. Access is per room, never per connection: what a
 // client may do stands here, and ends here.
 //
-// It is in Server.places from the moment its grant is known, before the room is joined, so that whoever takes rights
-// away and then goes through the places misses nobody.
+// It is in Server.places from the moment its grant is known, before the room is joined, until nothing that its client
+// sent changes the room any more, also when the client has hung up; so whoever takes rights away and then goes through
+// the places misses nobody.
 type attachment struct {
 	// Static after construction.
 	conn    *conn
@@ -160,11 +161,11 @@ func (a *attachment) setGrant(g auth.Grant) {
 // Whoever changes the restrictions calls it for every place then.
 func (a *attachment) restrict() {
 	a.mu.Lock()
-	if a.stage != granted && a.stage != inside {
+	if a.stage == outside || (a.stage == over && a.session == nil) {
 		a.mu.Unlock()
 		return
 	}
-	before := a.grant.Write
+	before := a.grant.Write // also of a client that has left: the room may have to handle what it sent
 	left, err := a.applyLocked()
 	if err != nil {
 		a.mu.Unlock()
@@ -175,8 +176,9 @@ func (a *attachment) restrict() {
 	if changed && a.session != nil {
 		a.session.SetReadOnly(!left.Write) // with mu held, so that of two changes the last one counts; it does not block
 	}
+	tell := changed && a.stage != over
 	a.mu.Unlock()
-	if changed {
+	if tell {
 		a.voice.changed(left.Write)
 	}
 }
@@ -218,28 +220,50 @@ func (a *attachment) dueAt() time.Time {
 func (a *attachment) end(why *protocol.CloseError) {
 	session, first := a.close(why)
 	if session != nil {
-		session.End(why) // also when another was first, whose End may still be waiting
+		session.End(why) // also when another was first, whose End may still be waiting, or when the client has left
 	}
+	a.conn.srv.places.remove(a)
 	if first {
 		a.voice.over(why)
 	}
 }
 
-// finish notes that the place has ended and has the client told. Only the first call does anything.
+// finish notes that the place has ended, and its session if there was one, and has the client told. Only the first call
+// does anything.
 func (a *attachment) finish(why *protocol.CloseError) {
 	if _, first := a.close(why); first {
+		a.conn.srv.places.remove(a)
 		a.voice.over(why)
 	}
 }
 
-// leave gives the place up for the client.
+// leave gives the place up for the client. It stays in Server.places, for those who take rights away, until the room has
+// handled what the client sent before. The connection's goroutine calls it.
 func (a *attachment) leave() {
-	if session, first := a.close(nil); first && session != nil {
-		session.Leave()
+	session, first := a.close(nil)
+	if !first {
+		return
 	}
+	if session == nil {
+		a.conn.srv.places.remove(a)
+		return
+	}
+	session.Leave()
+	a.conn.tasks.Go(func() {
+		<-session.Done() // at the latest when the room ends
+		a.conn.srv.places.remove(a)
+	})
 }
 
-// close ends the place for the gateway and returns its session, if it came that far; first is false when it had ended.
+// isOver tells whether the client has no place any more.
+func (a *attachment) isOver() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stage == over
+}
+
+// close ends the place for its client and returns its session, if it came that far; first is false when it had ended.
+// The caller sees to its removal from Server.places.
 func (a *attachment) close(why *protocol.CloseError) (session Session, first bool) {
 	a.mu.Lock()
 	was := a.stage
@@ -250,9 +274,7 @@ func (a *attachment) close(why *protocol.CloseError) (session Session, first boo
 	a.stage, a.why = over, why
 	session = a.session
 	a.mu.Unlock()
-	srv := a.conn.srv
-	srv.places.remove(a)
-	switch e := srv.o.Events; {
+	switch e := a.conn.srv.o.Events; {
 	case was == inside && e.Exited != nil:
 		e.Exited(a.entry(), why)
 	case was != inside && why != nil && e.Barred != nil:

@@ -8,10 +8,10 @@ import (
 // Place lets tests do to a client's place in a room what the admin routes do.
 type Place struct{ a *attachment }
 
-// Places returns every place in the room.
+// Places returns every place in the room that was not left.
 func (s *Server) Places(room string) (list []Place) {
 	s.attachments(func(a *attachment) bool {
-		if a.room == room {
+		if a.room == room && !a.isOver() {
 			list = append(list, Place{a})
 		}
 		return true

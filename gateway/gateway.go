@@ -69,6 +69,8 @@ type Session interface {
 	Handle(ctx context.Context, m protocol.Message) error
 	// Leave ends the session from the client's side; it may be called more than once.
 	Leave()
+	// Done is closed when the session has ended and nothing that was handed to Handle waits any more.
+	Done() <-chan struct{}
 	// End ends it from the server's side. When it returns, no message of the session changes the document any more.
 	End(why *protocol.CloseError)
 	// SetReadOnly changes what the client may do from its next message on. It does not block.

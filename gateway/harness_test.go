@@ -371,6 +371,8 @@ func (f *fakeRooms) Export(_ context.Context, name string, do func(*crdt.Doc) er
 // fakeSession hands messages to a function.
 type fakeSession struct {
 	handle func(ctx context.Context, m protocol.Message) error
+	slow   bool          // after Leave something still waits, until End
+	done   chan struct{} // closed when it has ended
 
 	mu       sync.Mutex
 	over     bool
@@ -380,7 +382,7 @@ type fakeSession struct {
 }
 
 func newFakeSession(handle func(context.Context, protocol.Message) error) *fakeSession {
-	return &fakeSession{handle: handle}
+	return &fakeSession{handle: handle, done: make(chan struct{})}
 }
 
 func (s *fakeSession) Handle(ctx context.Context, m protocol.Message) error {
@@ -390,7 +392,13 @@ func (s *fakeSession) Handle(ctx context.Context, m protocol.Message) error {
 	return s.handle(ctx, m)
 }
 
-func (s *fakeSession) Leave() { s.End(nil) }
+func (s *fakeSession) Leave() {
+	if !s.slow {
+		s.End(nil)
+	}
+}
+
+func (s *fakeSession) Done() <-chan struct{} { return s.done }
 
 func (s *fakeSession) SetReadOnly(ro bool) {
 	s.mu.Lock()
@@ -406,6 +414,7 @@ func (s *fakeSession) End(why *protocol.CloseError) {
 		return
 	}
 	s.over, s.err = true, why
+	close(s.done)
 	ended := s.ended
 	s.mu.Unlock()
 	if why != nil && ended != nil {

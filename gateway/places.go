@@ -36,8 +36,8 @@ func newPlaces(perRoom, perUser int) *places {
 	}
 }
 
-// attachments calls visit for every place that has a grant, also those whose room is being joined, until it returns
-// false. Places that are added meanwhile may be missed. No lock is held.
+// attachments calls visit for every place that has a grant, also those whose room is being joined and those that were
+// left while the room still has messages of theirs, until it returns false. Places that are added meanwhile may be missed. No lock is held.
 func (s *Server) attachments(visit func(*attachment) bool) {
 	for _, a := range s.places.list() {
 		if !visit(a) {
@@ -168,7 +168,10 @@ func (p *places) sweep() {
 func (a *attachment) tend(now time.Time) time.Time {
 	a.mu.Lock()
 	ends := a.given.Expires
-	ask := !a.askAt.IsZero() && !now.Before(a.askAt)
+	ask := a.stage != over && !a.askAt.IsZero() && !now.Before(a.askAt)
+	if a.stage == over {
+		a.askAt = time.Time{}
+	}
 	if ask {
 		a.askAt = time.Time{}
 	}

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"weft/gateway"
 	"weft/gateway/auth"
 	"weft/protocol"
+	"weft/room"
 )
 
 // forgeries are updates that somebody without the right to write may try: good ones, ones of each kind that a document
@@ -273,6 +275,45 @@ func TestRevokedChangesNothing(t *testing.T) {
 		}
 		if len(after) < 10 {
 			t.Errorf("round %d: the room has %d bytes, want what was written before", round, len(after))
+		}
+	}
+}
+
+// TestRightsEndAfterHangingUp takes rights away from a client that has gone while its room still has messages of it.
+func TestRightsEndAfterHangingUp(t *testing.T) {
+	for _, c := range []struct{ path, body, number string }{
+		{"access", `{"user":"ada","access":"read"}`, "changed"},
+		{"revoke", `{"user":"ada"}`, "ended"},
+		{"kick", `{"user":"ada"}`, "ended"},
+	} {
+		for _, path := range []string{"/yjs/room", "/hocuspocus"} {
+			t.Run(c.path+path, func(t *testing.T) {
+				session := newFakeSession(nil)
+				session.slow = true
+				r := startAuth(t, gateway.Options{Rooms: &fakeRooms{join: func(context.Context, string, room.Peer) (gateway.Session, error) {
+					return session, nil
+				}}})
+				t.Cleanup(func() { session.End(protocol.Normal.Closef("test is over")) })
+				token := userToken(t, "ada", canWrite("room"))
+				if path == "/hocuspocus" {
+					h := r.joinHocuspocus()
+					h.show("room", token)
+					h.wantScope("room", protocol.ReadWrite)
+					h.say("room", protocol.Leave, nil)
+				} else {
+					r.settle(r.join(path + "?token=" + token))
+				}
+				r.events.until(t, "the client's goodbye", func() bool { return len(r.events.exited) == 1 })
+				if got := r.administer(c.path, c.body)[c.number]; got != 1.0 {
+					t.Errorf("%s %s: %s = %v, want 1", c.path, c.body, c.number, got)
+				}
+				session.mu.Lock()
+				over, readOnly := session.over, session.readOnly
+				session.mu.Unlock()
+				if c.path == "access" && !readOnly || c.path != "access" && !over {
+					t.Errorf("after %s the session may write %v and has ended %v, want what it sent to change nothing", c.path, !readOnly, over)
+				}
+			})
 		}
 	}
 }
