@@ -49,6 +49,7 @@ func (d *Doc) Load(state []byte, v Version) (Applied, error) {
 }
 
 func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
+	d.mustBeEditable()
 	if d.editing {
 		panic("crdt: Apply inside Edit")
 	}

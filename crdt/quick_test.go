@@ -69,6 +69,44 @@ func TestQuickTyping(t *testing.T) {
 	}
 }
 
+// TestQuickInsideView applies what would go a short way while somebody reads.
+func TestQuickInsideView(t *testing.T) {
+	hello := one(1, 1, 0).raw(cString).uint(1).str("t").str("hello").end()
+	deletes := func(clock uint64) []byte { return new(forge).uint(0, 1, 1, 1, clock, 1).b }
+	for _, c := range []struct {
+		name          string
+		before, quick []byte
+	}{
+		{"typed", nil, one(1, 1, 5).raw(cString|withLeft).uint(1, 4).str("!").end()},
+		{"deleted the end", deletes(4), deletes(3)},
+		{"deleted the start", deletes(0), deletes(1)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := load(t, crdt.Options{}, hello)
+			if c.before != nil {
+				if _, err := d.Apply(c.before, crdt.V1); err != nil {
+					t.Fatalf("Apply = %v", err)
+				}
+			}
+			before := encodings(d)
+			var caught any
+			d.View(func(*crdt.Tx) {
+				defer func() { caught = recover() }()
+				_, _ = d.Apply(c.quick, crdt.V1) // panics
+			})
+			if caught == nil {
+				t.Error("Apply inside View did not panic")
+			}
+			if after := encodings(d); after != before {
+				t.Errorf("document after a refused Apply = %s, want %s", after, before)
+			}
+			if err := d.Check(); err != nil {
+				t.Errorf("Check = %v", err)
+			}
+		})
+	}
+}
+
 // checkTwins compares the documents every few updates.
 func checkTwins(t *testing.T, updates [][]byte, every int) {
 	t.Helper()
