@@ -76,8 +76,13 @@ func (r *room) drained(s *Session) {
 }
 
 // catchUp sends a session that lagged what it missed. Sessions that fell behind
-// at the same mark share the payload.
+// at the same mark share the payload. While its outbox is over its bound, for other
+// sessions of its conn, it goes on lagging.
 func (r *room) catchUp(s *Session) {
+	if s.peer.Out.excess() > 0 {
+		r.whenDrained(s)
+		return
+	}
 	d := &s.group.diff
 	if d.payload == nil || d.from != s.lagFrom || d.version != r.out.version {
 		var since crdt.StateVector
@@ -89,8 +94,11 @@ func (r *room) catchUp(s *Session) {
 			Kind: protocol.Update, Data: r.doc.AppendDiff(nil, since, crdt.V1),
 		})}
 	}
+	if !s.peer.Out.offerAnswer(d.payload) { // another room was quicker
+		r.whenDrained(s)
+		return
+	}
 	r.notLagging(s)
-	s.peer.Out.offer(d.payload)
 	s.sentAt = r.now
 	r.o.Events.CaughtUp(r.name, s.peer.ID, len(d.payload))
 }

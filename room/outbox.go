@@ -9,8 +9,10 @@ import "sync"
 // The bound counts bytes: what is queued, and what the writer took and has not
 // come back from. Its full case: document updates are refused, and the
 // queued ones dropped, because the room can make up for them with one diff;
-// answers that are bounded elsewhere (one state or diff per session at a time) are
-// always taken, so that a joiner gets a state larger than the bound.
+// states and diffs, one per session at a time, are taken until the bound is passed,
+// so that a joiner gets a state larger than the bound, and then wait until all has
+// been written, so that many sessions of one conn cost no more than one; other
+// answers are bounded elsewhere and always taken.
 //
 // The writer's part: once wake was called, call Take and write what it returns,
 // until it returns nothing; that last call is what tells rooms that everything
@@ -121,6 +123,26 @@ func (o *Outbox) offer(payload []byte) {
 	}
 	o.push(parcel{payload: payload})
 	o.wakeAndUnlock()
+}
+
+// offerAnswer queues the payloads of a state or diff, all or none, and reports
+// whether they were taken: they are not when the outbox is over its bound already.
+// They are never dropped. A closed outbox takes and forgets them.
+func (o *Outbox) offerAnswer(payloads ...[]byte) bool {
+	o.mu.Lock()
+	if o.closed {
+		o.mu.Unlock()
+		return true
+	}
+	if o.queued+o.writing > o.limit {
+		o.mu.Unlock()
+		return false
+	}
+	for _, p := range payloads {
+		o.push(parcel{payload: p})
+	}
+	o.wakeAndUnlock()
+	return true
 }
 
 // offerIfRoom queues payloads that can be made up for later, all or none, and

@@ -2,6 +2,7 @@ package room
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"weft/crdt"
@@ -97,7 +98,7 @@ func (r *room) read(s *Session, m protocol.Message) {
 const emptyUpdate = "\x00\x00"
 
 // step1 answers a state vector with what its sender does not have. One answer is
-// under way at a time; of further questions the last one is answered when the
+// under way at a time, and none is begun in an outbox that is over its bound; of further questions the last one is answered when the
 // outbox has drained and, unless it is made already, the pause that the answer
 // before cost is over.
 func (r *room) step1(s *Session, vector []byte) {
@@ -121,6 +122,10 @@ func (r *room) step1(s *Session, vector []byte) {
 // answerAsked answers the last question of a session, or has it answered later.
 func (r *room) answerAsked(s *Session) {
 	if s.asked == nil {
+		return
+	}
+	if s.peer.Out.excess() > 0 { // for other sessions of its conn
+		r.answerDrained(s)
 		return
 	}
 	a := s.group.prepared.find(s.asked)
@@ -168,35 +173,54 @@ const maxQuestion = 1 << 20 // bytes
 // answer sends the SyncStep2 for a state vector. That is all that the session may
 // have missed, so that it does not lag any more.
 func (r *room) answer(s *Session, vector []byte) {
-	rest, payload, made := r.prepare(s.group, vector)
+	frames, payload, made := r.prepare(s.group, vector)
 	if made {
 		s.answerAt = r.now.Add(makingPause(payload))
 	}
 	if s.peer.Acks {
-		r.ask(s)
+		frames = slices.Insert(frames, 0, r.hello(s.group))
 	}
-	s.answering = true
+	if !s.peer.Out.offerAnswer(append(frames, payload)...) { // another room was quicker
+		s.asked = vector
+		r.answerDrained(s)
+		return
+	}
+	if s.peer.Acks {
+		r.noteAsk(s)
+	}
 	r.notLagging(s)
-	for _, frame := range rest {
-		s.peer.Out.offer(frame)
-	}
-	s.peer.Out.offer(payload)
 	s.sentAt = r.now
+	r.answerDrained(s)
+}
+
+// answerDrained has the next question of a session answered when its outbox has
+// drained, and none before.
+func (r *room) answerDrained(s *Session) {
+	s.answering = true
 	r.whenDrained(s)
 }
 
 // ask sends the room's own SyncStep1, whose answer holds everything that the
 // client has and the room has not.
 func (r *room) ask(s *Session) {
-	g := s.group
+	s.peer.Out.offer(r.hello(s.group))
+	r.noteAsk(s)
+}
+
+// noteAsk is called when a session was sent the room's own SyncStep1.
+func (r *room) noteAsk(s *Session) {
+	s.askSoon, s.askedAt, s.askedVersion = false, r.now, r.out.version
+	s.sentAt = r.now
+}
+
+// hello returns the room's own SyncStep1 as it is now.
+func (r *room) hello(g *group) []byte {
 	if g.hello.payload == nil || g.hello.version != r.out.version {
 		g.hello = cached{r.out.version, g.encode(protocol.Message{
 			Kind: protocol.SyncStep1, Data: r.doc.AppendStateVector(nil),
 		})}
 	}
-	s.askSoon, s.askedAt, s.askedVersion = false, r.now, r.out.version
-	s.peer.Out.offer(g.hello.payload)
-	s.sentAt = r.now
+	return g.hello.payload
 }
 
 // askAgain asks a session whose client has not just asked by itself.
