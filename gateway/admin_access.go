@@ -25,32 +25,19 @@ const longestRevocation = 10 * 365 * 24 * time.Hour
 // subjectRequest is the body of the routes that are about a subject.
 type subjectRequest struct {
 	auth.Subject
-	Seconds int64 `json:"seconds"` // for how long; 0: see until
+	Seconds int64 `json:"seconds"` // for how long; 0: until it is lifted
 }
 
-// until returns when a restriction is to end. When nothing is said, one for a session ends with its token, as far as
-// that is known; the others do not end by themselves, since a user may have tokens that were never shown here.
-func (q subjectRequest) until(places []*attachment) time.Time {
-	if q.Seconds > 0 {
-		return time.Now().Add(time.Duration(q.Seconds) * time.Second)
+// until returns when a restriction is to end; the zero time: not by itself. The end of a session's token would be none:
+// the token gets in for a while longer by the leeway of its clock, and the application may have given the session another.
+func (q subjectRequest) until() time.Time {
+	if q.Seconds == 0 {
+		return time.Time{}
 	}
-	var last time.Time
-	if q.Session == "" {
-		return last
-	}
-	for _, a := range places {
-		g := a.granted()
-		if g.Expires.IsZero() {
-			return time.Time{}
-		}
-		if g.Expires.After(last) {
-			last = g.Expires
-		}
-	}
-	return last
+	return time.Now().Add(time.Duration(q.Seconds) * time.Second)
 }
 
-// check tells why nothing can be done about the request; what says what the server lacks for it.
+// checkSubject tells why nothing can be done about the request.
 func (s *Server) checkSubject(q subjectRequest) *refusal {
 	if s.o.Restrictions == nil {
 		return errNoMemory
@@ -118,7 +105,7 @@ func (s *Server) adminRevoke(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, f)
 		return
 	}
-	until := q.until(s.matching(q.Subject))
+	until := q.until()
 	kept, f := s.restrict(auth.Restriction{Subject: q.Subject, Until: until})
 	if f != nil {
 		s.refuse(w, r, f)
@@ -182,7 +169,7 @@ func (s *Server) adminAccess(w http.ResponseWriter, r *http.Request) {
 	}
 	var kept bool
 	if q.Access == "read" {
-		kept, f = s.restrict(auth.Restriction{Subject: q.Subject, Read: true, Until: q.until(s.matching(q.Subject))})
+		kept, f = s.restrict(auth.Restriction{Subject: q.Subject, Read: true, Until: q.until()})
 	} else {
 		_, err := s.o.Restrictions.Lift(q.Subject, true)
 		if kept = err == nil; errors.Is(err, auth.ErrRevoked) {
