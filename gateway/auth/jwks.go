@@ -41,7 +41,8 @@ const (
 // change its keys. Private parts, secrets ("oct") and keys for other uses or methods are left out.
 //
 // One goroutine reads. Tokens of known keys never wait for it. A token that names an unknown key has the set read again,
-// at most every 10 s however many of them come, and waits for that, at most 4 s. A server that is down or hangs leaves
+// at most every 10 s however many of them come, and waits for that, at most 4 s; in between it is told to come back
+// later, for its key may have been added since. A server that is down or hangs leaves
 // the keys as they are for a day; then, or when there never were any, everybody is told to come back later.
 type JWKS struct {
 	// Static after construction.
@@ -163,7 +164,8 @@ func (j *JWKS) refresh(ctx context.Context) {
 // find implements Keys.
 func (j *JWKS) find(ctx context.Context, kid string) ([]key, error) {
 	found, round := j.look(kid)
-	if round != nil {
+	read := round != nil
+	if read {
 		select {
 		case <-round:
 		case <-ctx.Done():
@@ -180,6 +182,9 @@ func (j *JWKS) find(ctx context.Context, kid string) ([]key, error) {
 	defer j.mu.Unlock()
 	if j.since.IsZero() || !j.since.Equal(j.tried) || time.Since(j.since) > staleAfter {
 		return nil, protocol.Overloaded.Closef("the key set cannot be read")
+	}
+	if !read {
+		return nil, protocol.Overloaded.Closef("the token's key is not in the key set that was read %v ago", time.Since(j.since).Round(time.Second))
 	}
 	return nil, protocol.Unauthorized.Closef("the token's key is not in the key set")
 }
