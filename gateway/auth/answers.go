@@ -21,8 +21,9 @@ func questionOf(r Request) question {
 	return question(h.Sum(nil))
 }
 
-// answers keeps up to maxKept verdicts until their time is over. The zero value is empty and usable.
+// answers keeps up to limit verdicts until their time is over. It is usable when limit is set.
 type answers struct {
+	limit int // static
 	table map[question]answer
 	// order holds the questions of table in the order in which they were put; when there are too many the oldest goes.
 	// A question that was put again stands in it twice, and counts from its last place only.
@@ -58,7 +59,7 @@ func (a *answers) put(q question, v verdict, until time.Time) {
 	a.count++
 	a.table[q] = answer{v, until, a.count}
 	a.order = append(a.order, place{q, a.count})
-	for len(a.order) > maxKept {
+	for len(a.order) > a.limit {
 		oldest := a.order[0]
 		a.order = a.order[1:]
 		if a.table[oldest.q].put == oldest.put {

@@ -12,7 +12,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		return q
 	}
 	start := time.Now()
-	var a answers
+	a := answers{limit: maxKept}
 	const n = 3 * maxKept
 	for i := range n {
 		a.put(numbered(i), verdict{grant: Grant{Session: "s"}}, start.Add(time.Minute))

@@ -15,6 +15,9 @@ const (
 	MaxKept    = maxKept
 	MaxAsking  = maxAsking
 	MaxWaiting = maxWaiting
+
+	MaxOfAddress = maxOfAddress
+	MaxRefused   = maxRefused
 )
 
 // Signature is the HMAC that a webhook's question carries.

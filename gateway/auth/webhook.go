@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -36,9 +37,11 @@ const (
 	defaultAskTime = 5 * time.Second
 	defaultKept    = 10 * time.Second // of an answer that does not say for how long it may be kept
 	longestKept    = 5 * time.Minute
-	maxKept        = 10_000   // answers
+	maxKept        = 10_000   // answers that let somebody in
+	maxRefused     = 1_000    // answers that do not, which strangers can have made in any number
 	maxAsking      = 64       // questions at one time
 	maxWaiting     = 1_024    // questions asked or waiting for their turn
+	maxOfAddress   = 64       // of them for one client address (IPv6: one /64)
 	maxAnswer      = 64 << 10 // bytes
 )
 
@@ -58,7 +61,7 @@ const (
 //
 // expires is in seconds since 1970, cache in seconds (10 when it is absent, 300 at most, 0 for not at all); all but allow
 // may be left out. Whatever else comes, or nothing within the timeout, refuses as Overloaded, and so does a flood: at
-// most 64 questions are asked at a time and 1,024 wait. Redirects are not followed.
+// most 64 questions are asked at a time and 1,024 wait, 64 of them for one client address. Redirects are not followed.
 //
 // An answer is kept for everybody who shows the same token for the same room from the same address and origin; who asks
 // the same while a question is under way waits for its answer.
@@ -73,9 +76,11 @@ type Webhook struct {
 	wg     sync.WaitGroup // questions
 
 	// Guarded by mu.
-	mu     sync.Mutex
-	kept   answers
-	asking map[question]*asked
+	mu        sync.Mutex
+	kept      answers // that let somebody in
+	refused   answers // that do not
+	asking    map[question]*asked
+	addresses map[netip.Prefix]int // questions by who had them asked
 }
 
 // asked is a question that was not answered yet.
@@ -105,7 +110,8 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Webhook{
 		o: o, url: u.String(), client: newClient(maxAsking), turns: make(chan struct{}, maxAsking),
-		ctx: ctx, stop: stop, asking: map[question]*asked{},
+		ctx: ctx, stop: stop, kept: answers{limit: maxKept}, refused: answers{limit: maxRefused},
+		asking: map[question]*asked{}, addresses: map[netip.Prefix]int{},
 	}, nil
 }
 
@@ -125,9 +131,11 @@ func (w *Webhook) Authorize(ctx context.Context, r Request) (Grant, error) {
 	}
 	q := questionOf(r)
 	w.mu.Lock()
-	if v, ok := w.kept.get(q, time.Now()); ok {
-		w.mu.Unlock()
-		return v.grant, v.err
+	for _, kept := range []*answers{&w.kept, &w.refused} {
+		if v, ok := kept.get(q, time.Now()); ok {
+			w.mu.Unlock()
+			return v.grant, v.err
+		}
 	}
 	a, ok := w.asking[q]
 	if !ok {
@@ -148,23 +156,43 @@ func (w *Webhook) Authorize(ctx context.Context, r Request) (Grant, error) {
 // begin asks in a goroutine of its own, for whoever asked first may go away. It returns nil when too many wait. Called
 // with mu held.
 func (w *Webhook) begin(q question, r Request) *asked {
-	if len(w.asking) >= maxWaiting || w.ctx.Err() != nil {
+	from := household(r.Remote)
+	if len(w.asking) >= maxWaiting || w.addresses[from] >= maxOfAddress || w.ctx.Err() != nil {
 		return nil
 	}
+	w.addresses[from]++
 	a := &asked{done: make(chan struct{})}
 	w.asking[q] = a
 	w.wg.Go(func() {
 		v, keep := w.ask(r)
 		w.mu.Lock()
 		delete(w.asking, q)
-		if keep > 0 {
+		if w.addresses[from]--; w.addresses[from] == 0 {
+			delete(w.addresses, from)
+		}
+		switch {
+		case keep <= 0:
+		case v.err == nil:
 			w.kept.put(q, v, time.Now().Add(keep))
+		default:
+			w.refused.put(q, v, time.Now().Add(keep))
 		}
 		w.mu.Unlock()
 		a.verdict = v
 		close(a.done)
 	})
 	return a
+}
+
+// household is what the bound per address counts: the address itself, or its /64 for IPv6.
+func household(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits) // fails only for the zero address, which counts as one client
+	return p
 }
 
 // ask asks one question and tells for how long the answer may be kept.

@@ -279,6 +279,7 @@ func TestWebhookFlood(t *testing.T) {
 		wg.Go(func() {
 			r := request
 			r.Room = fmt.Sprint(i)
+			r.Remote = netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 50)})
 			_, err := w.Authorize(t.Context(), r)
 			if err == nil {
 				granted.Add(1)
@@ -297,6 +298,52 @@ func TestWebhookFlood(t *testing.T) {
 	wg.Wait()
 	if granted.Load() != auth.MaxWaiting || most > auth.MaxAsking {
 		t.Errorf("granted %d with %d questions at a time, want %d with %d at most", granted.Load(), most, auth.MaxWaiting, auth.MaxAsking)
+	}
+}
+
+// TestWebhookStrangers has one address ask as much as it may, which takes nothing from others.
+func TestWebhookStrangers(t *testing.T) {
+	open := make(chan struct{})
+	a := newApp(t, func(w http.ResponseWriter, question []byte, _ *http.Request) {
+		if !strings.Contains(string(question), `"token":"bad`) {
+			_, _ = io.WriteString(w, `{"allow":true}`)
+			return
+		}
+		<-open
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	w := newWebhook(t, auth.WebhookOptions{URL: a.URL, Timeout: time.Minute})
+	if _, err := w.Authorize(t.Context(), request); err != nil {
+		t.Fatalf("Authorize = %v, want nil", err)
+	}
+	stranger := func(i int) auth.Request {
+		return auth.Request{Token: fmt.Sprintf("bad%d", i), Room: "r", Remote: netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1))}
+	}
+	turned := make(chan struct{}, 10)
+	var wg sync.WaitGroup
+	for i := range auth.MaxOfAddress + cap(turned) {
+		wg.Go(func() {
+			_, err := w.Authorize(t.Context(), stranger(i))
+			if ce, ok := errors.AsType[*protocol.CloseError](err); ok && ce.Reason == protocol.Overloaded {
+				turned <- struct{}{}
+			}
+		})
+	}
+	for range cap(turned) {
+		<-turned
+	}
+	close(open)
+	wg.Wait()
+	for i := range auth.MaxRefused + 1 {
+		_, err := w.Authorize(t.Context(), stranger(1_000+i))
+		wantRefusal(t, err, protocol.Unauthorized, "", "")
+	}
+	before := a.asked.Load()
+	if _, err := w.Authorize(t.Context(), request); err != nil || a.asked.Load() != before {
+		t.Errorf("Authorize after many refusals = %v with %d more questions, want the answer that was kept", err, a.asked.Load()-before)
+	}
+	if _, err := w.Authorize(t.Context(), stranger(1_000)); err == nil || a.asked.Load() != before+1 {
+		t.Errorf("Authorize(oldest refusal) = %v with %d more questions, want 1: refusals have a bound of their own", err, a.asked.Load()-before)
 	}
 }
 
