@@ -15,8 +15,8 @@ const (
 	maxPending        = 100     // documents without a token, and tokens being looked at, each
 	maxPlaces         = 1_000   // documents; guessed
 	maxBarred         = 100     // times that a client may be told that it may not enter; guessed
-	// lonelyTime is how long a connection may stay that was in a room, or was refused, and is in none: a page may open
-	// another document, or fetch a better token.
+	// lonelyTime is how long a connection may stay that was in a room and is in none, and one that was never in any
+	// after its first token: a page may open another document, or fetch a better token.
 	lonelyTime = 60 * time.Second
 )
 
@@ -42,14 +42,15 @@ type hocuspocus struct {
 	// Owned by the conn's goroutine.
 	places map[string]*hpPlace // by address
 	spoken bool                // a message was understood
+	until  time.Duration       // age until which a stranger may stay; 0: no token, nor the want of one, was looked at yet
 
 	// Guarded by mu.
 	mu       sync.Mutex
 	bytes    int           // of queued messages
 	messages int           // queued
 	barred   int           // times that the client was told that it may not enter
-	known    bool          // a place has ended or was refused
-	lonely   time.Duration // age at which that happened last
+	known    bool          // a place was entered
+	lonely   time.Duration // age at which a place that was entered ended last
 }
 
 func (h *hocuspocus) start() error { return nil }
@@ -104,20 +105,24 @@ func (h *hocuspocus) left(address []byte, p *hpPlace) {
 	p.attachment.leave()
 	p.drop()
 	p.say(protocol.Message{Kind: protocol.Leave, Data: []byte("provider_initiated")})
-	h.lonelySince()
+	h.mu.Lock()
+	entered := p.entered
+	h.mu.Unlock()
+	if entered {
+		h.lonelySince()
+	}
 }
 
-// lonelySince notes that a place has ended just now.
+// lonelySince notes that a place that was entered has ended just now.
 func (h *hocuspocus) lonelySince() {
 	now := h.conn.age()
 	h.mu.Lock()
-	h.lonely, h.known = now, true
+	h.lonely = now
 	h.mu.Unlock()
 }
 
 // refused notes that the client was told that it may not enter. One that does not take that for an answer is ended.
 func (h *hocuspocus) refused() error {
-	h.lonelySince()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.barred++; h.barred > maxBarred {
@@ -146,17 +151,23 @@ func (h *hocuspocus) open(address []byte) (*hpPlace, error) {
 	return p, nil
 }
 
-// due lets documents in, or not, whose token has not come, and ends a connection that is in no room for too long.
+// due lets documents in, or not, whose token has not come, and ends a connection that is in no room for too long. What a
+// stranger sends does not prolong its time: that is AuthTime for the first token, and lonelyTime from then on.
 func (h *hocuspocus) due(now time.Duration) (next time.Duration, why *protocol.CloseError) {
 	authTime := h.conn.srv.o.AuthTime
+	stranger := h.isStranger()
 	busy := false
 	for _, p := range h.places {
 		late := p.since + authTime
+		if stranger && h.until == 0 {
+			late = authTime
+		}
 		switch {
 		case p.isBarred():
-		case p.asked || now < late:
+		case p.asked:
 			busy = true
-			if !p.asked && (next == 0 || late < next) {
+		case now < late:
+			if next == 0 || late < next {
 				next = late
 			}
 		default:
@@ -166,23 +177,39 @@ func (h *hocuspocus) due(now time.Duration) (next time.Duration, why *protocol.C
 			}
 		}
 	}
-	if busy {
+	if busy && !stranger {
 		return next, nil
+	}
+	late, why := h.patience(stranger)
+	if now >= late {
+		return 0, why
+	}
+	if next == 0 || late < next {
+		next = late
+	}
+	return next, nil
+}
+
+// isStranger tells whether the client was never let in where tokens are looked at.
+func (h *hocuspocus) isStranger() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.known && h.conn.srv.o.Auth != nil
+}
+
+// patience returns until when, and then why not any more, a connection that is in no room may stay.
+func (h *hocuspocus) patience(stranger bool) (late time.Duration, why *protocol.CloseError) {
+	authTime := h.conn.srv.o.AuthTime
+	if stranger && h.until == 0 {
+		return authTime, protocol.Unauthorized.Closef("no token in %v", authTime)
+	}
+	why = protocol.TimedOut.Closef("in no room for %v", lonelyTime)
+	if stranger {
+		return h.until, why
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	late := h.lonely + lonelyTime
-	if !h.known && h.conn.srv.o.Auth != nil {
-		late = authTime
-	}
-	switch {
-	case now < late:
-		return late, nil
-	case h.known || h.conn.srv.o.Auth == nil:
-		return 0, protocol.TimedOut.Closef("in no room for %v", lonelyTime)
-	default:
-		return 0, protocol.Unauthorized.Closef("no token in %v", authTime)
-	}
+	return h.lonely + lonelyTime, why
 }
 
 func (h *hocuspocus) leave() {

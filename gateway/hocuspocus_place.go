@@ -130,6 +130,9 @@ func (p *hpPlace) noteVersion(version string) {
 func (p *hpPlace) ask(token string) error {
 	p.asked = true
 	c := p.h.conn
+	if p.h.until == 0 {
+		p.h.until = c.age() + lonelyTime
+	}
 	select {
 	case p.h.asking <- struct{}{}:
 	case <-c.ctx.Done():
@@ -189,7 +192,7 @@ func (p *hpPlace) letIn(token string) error {
 		return err
 	}
 	p.h.mu.Lock()
-	p.entered = true
+	p.entered, p.h.known = true, true
 	p.h.mu.Unlock()
 	return nil
 }

@@ -555,6 +555,9 @@ func TestHocuspocusDeadlines(t *testing.T) {
 		after  time.Duration
 	}{
 		{"nothing", known, nil, "unauthorized", 5 * time.Second},
+		{"a document opened and closed", known, [][]byte{
+			hpFrame("d", protocol.SyncStep1, []byte{0}), hpFrame("d", protocol.Leave, nil),
+		}, "unauthorized", 5 * time.Second},
 		{"nothing, where nothing is asked", nil, nil, "timed_out", 60 * time.Second},
 		{"pings", known, [][]byte{hpFrame("", protocol.Ping, nil)}, "unauthorized", 5 * time.Second},
 		// The document is refused after 5 s, and another may be opened for a minute.
@@ -574,6 +577,44 @@ func TestHocuspocusDeadlines(t *testing.T) {
 					}
 					drainPipe(t, client, func([]byte, time.Time) {})
 					wantEnd(t, r, tt.reason, tt.after, 0)
+				})
+			})
+		})
+	}
+}
+
+// TestHocuspocusStrangersDoNotStay has a client that is never let in do something again and again.
+func TestHocuspocusStrangersDoNotStay(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		every time.Duration
+		send  func(i int) []byte
+		after time.Duration
+	}{
+		// The first document is refused after 5 s.
+		{"open documents", 4900 * time.Millisecond, func(i int) []byte {
+			return hpFrame(fmt.Sprint(i), protocol.SyncStep1, []byte{0})
+		}, 65 * time.Second},
+		{"show bad tokens", 10 * time.Second, func(i int) []byte {
+			return hpFrame(fmt.Sprint(i), protocol.Token, protocol.JoinToken("bad", ""))
+		}, 60 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				bubbleAt(t, gateway.Options{Rooms: &fakeRooms{}, Auth: tokens{}}, "/hocuspocus", func(t *testing.T, r *recorder, client net.Conn) {
+					done := make(chan struct{})
+					go func() {
+						defer close(done)
+						drainPipe(t, client, func([]byte, time.Time) {})
+					}()
+					for i := range 50 {
+						if _, err := client.Write(tt.send(i)); err != nil {
+							break // closed
+						}
+						time.Sleep(tt.every)
+					}
+					<-done
+					wantEnd(t, r, "timed_out", tt.after, 0)
 				})
 			})
 		})

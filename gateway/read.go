@@ -46,6 +46,7 @@ type incoming struct {
 	bytes    int64
 	messages int64
 	lastRead time.Duration // since the connection was born
+	armed    time.Duration // the read deadline, since then
 	pinged   bool          // since then
 
 	inMessage    bool          // between a message's first frame header and its end
@@ -229,8 +230,14 @@ func (c *conn) watchEnd() error {
 	return c.nc.SetReadDeadline(endBy)
 }
 
-// armRead sets the read deadline, unless the connection is ending: then the deadline that woke the reader stands.
+// armRead sets the read deadline, which it never puts off: what a client makes happen must not keep watch from being
+// called. When the connection is ending, the deadline that woke the reader stands.
 func (c *conn) armRead(d time.Duration) {
+	now := c.age()
+	if c.in.armed > now && c.in.armed < now+d {
+		return
+	}
+	c.in.armed = now + d
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ending == nil {
