@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
-	"time"
 
 	"weft/crdt/lib0"
 	"weft/protocol"
@@ -49,11 +48,32 @@ func idleSessions(tb testing.TB, g *Registry, rooms, perRoom int) []*Session {
 			}
 		}
 	}
-	for range 3 { // what is offered when a reader has drained, too
-		time.Sleep(100 * time.Millisecond)
+	for quiet := false; !quiet; {
 		drain(sessions, nil)
+		quiet = true
+		for i := range rooms {
+			quiet = isQuiet(tb, sessions[i*perRoom:(i+1)*perRoom]) && quiet
+		}
 	}
 	return sessions
+}
+
+// isQuiet reports whether the room of these sessions has handled what they sent and
+// has nothing to send them, now or later.
+func isQuiet(tb testing.TB, sessions []*Session) (quiet bool) {
+	r := sessions[0].room
+	look := func() {
+		quiet = r.broadcastDue().IsZero() && r.askingDue().IsZero() && r.people.due.IsZero()
+		for _, s := range sessions {
+			quiet = quiet && s.answers == nil && !s.draining && s.peer.Out.Size() == 0
+		}
+	}
+	for _, f := range []func(){func() {}, look} { // the letters of a turn are read behind its calls
+		if err := r.do(tb.Context(), f); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return quiet
 }
 
 // inUse returns the bytes of live objects and of stacks.
