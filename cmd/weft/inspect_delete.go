@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"weft/persistence"
 )
@@ -21,23 +22,31 @@ func (inspectDelete) Help() string {
 export keeps a copy. The bytes are overwritten when their pages are used again, or by weft inspect compact.`
 }
 
-// deleteResult is what delete says at the end.
+// deleteResult is what delete says at the end, also when it ends with an error after some rooms.
 type deleteResult struct {
 	Deleted []string `json:"deleted"`
 }
 
 // Run deletes.
 func (c *inspectDelete) Run(std streams) error {
-	for i := range c.Rooms {
-		c.Rooms[i] = roomName(c.Rooms[i])
+	var rooms []string // each once
+	for _, arg := range c.Rooms {
+		if room := roomName(arg); !slices.Contains(rooms, room) {
+			rooms = append(rooms, room)
+		}
 	}
+	c.Rooms = rooms
 	if !hasStore(c.Dir) {
 		return fmt.Errorf("%s is not a data directory", printable(c.Dir))
 	}
 	done, err := c.delete(context.Background())
-	if err != nil {
+	if err != nil && len(done.Deleted) == 0 {
 		return err
 	}
+	return errors.Join(err, c.print(std, done)) // after an error, what was done before it
+}
+
+func (c *inspectDelete) print(std streams, done deleteResult) error {
 	if c.JSON {
 		return writeJSON(std.out, done)
 	}
@@ -54,7 +63,7 @@ func (c *inspectDelete) delete(ctx context.Context) (done deleteResult, err erro
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	for _, room := range c.Rooms {
-		if _, err := s.Load(ctx, room); errors.Is(err, persistence.ErrNotFound) {
+		if _, err := s.Load(ctx, room); errors.Is(err, persistence.ErrNotFound) || errors.Is(err, persistence.ErrInvalid) {
 			return done, fmt.Errorf("nothing was deleted: %w", noRoom(c.Dir, room))
 		}
 	}
