@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ const (
 	maxQueuedMessages = 1_000   // of them
 	maxPending        = 100     // documents without a token, and tokens being looked at, each
 	maxPlaces         = 1_000   // documents; guessed
+	maxSessions       = 8       // of them in one room, which differ by the session id of their address; guessed
 	maxBarred         = 100     // times that a client may be told that it may not enter; guessed
 	// lonelyTime is how long a connection may stay that was in a room and is in none, and one that was never in any
 	// after its first token: a page may open another document, or fetch a better token.
@@ -131,10 +133,13 @@ func (h *hocuspocus) refused() error {
 	return nil
 }
 
-// open makes a place of an address; nil when the name is none that a room can have, which the client was told, or when
-// the connection is to end with the error.
+// open makes a place of an address; nil when the name is none that a room can have or the room has maxSessions of them,
+// which the client was told, or when the connection is to end with the error.
 func (h *hocuspocus) open(address []byte) (*hpPlace, error) {
 	name, _, err := protocol.SplitAddress(address)
+	if err == nil && h.sessions(string(name), string(address)) >= maxSessions {
+		err = fmt.Errorf("more than %d sessions of one connection", maxSessions)
+	}
 	if err != nil {
 		d := protocol.Hocuspocus{Address: string(address)}
 		h.conn.say(d.Append(nil, protocol.Message{Kind: protocol.Barred, Data: []byte(err.Error())}))
@@ -149,6 +154,16 @@ func (h *hocuspocus) open(address []byte) (*hpPlace, error) {
 	}
 	h.places[string(address)] = p
 	return p, nil
+}
+
+// sessions counts the places in a room, but for the one with the given address.
+func (h *hocuspocus) sessions(name, address string) (n int) {
+	for other, p := range h.places {
+		if other != address && p.attachment.room == name && !p.isBarred() {
+			n++
+		}
+	}
+	return n
 }
 
 // due lets documents in, or not, whose token has not come, and ends a connection that is in no room for too long. What a

@@ -262,6 +262,26 @@ func TestHocuspocusManyDocuments(t *testing.T) {
 	<-sent
 }
 
+// TestHocuspocusSessionsOfOneRoom opens one document under many session ids, which must not multiply what a connection
+// may cost.
+func TestHocuspocusSessionsOfOneRoom(t *testing.T) {
+	r := start(t, gateway.Options{})
+	c := r.joinHP("/hocuspocus")
+	session := func(i int) string { return fmt.Sprintf("d\x00s%d", i) }
+	for i := range 8 {
+		c.say(session(i), protocol.SyncStep1, []byte{0})
+		c.hearKind(session(i), protocol.SyncStep2)
+	}
+	c.say(session(8), protocol.SyncStep1, []byte{0})
+	c.hearKind(session(8), protocol.Barred)
+	c.say("e", protocol.SyncStep1, []byte{0}) // another document
+	c.hearKind("e", protocol.SyncStep2)
+	c.say(session(0), protocol.Leave, nil)
+	c.hearKind(session(0), protocol.Leave)
+	c.say(session(8), protocol.SyncStep1, []byte{0})
+	c.hearKind(session(8), protocol.SyncStep2)
+}
+
 // TestHocuspocusQueueKeepsOrder sends edits before the token is looked at, of which each needs the one before.
 func TestHocuspocusQueueKeepsOrder(t *testing.T) {
 	looked := make(chan struct{})
