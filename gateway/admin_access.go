@@ -196,17 +196,15 @@ func (s *Server) adminAccess(w http.ResponseWriter, r *http.Request) {
 	}{changed})
 }
 
-// allow lets the client write, or applies the restrictions anew, and tells whether that changed something.
+// allow lets the client write for as long as it stays, also with its next token, or takes that back; either way the
+// restrictions apply. It tells whether something changed.
 func (a *attachment) allow(write bool) bool {
-	before := a.granted()
-	if write {
-		g := before
-		g.Write = true
-		a.setGrant(g)
-	} else {
-		a.restrict()
-	}
-	return a.granted().Write != before.Write
+	a.mu.Lock()
+	before := a.grant.Write
+	a.writes = write
+	a.mu.Unlock()
+	a.restrict()
+	return a.granted().Write != before
 }
 
 // adminKick is POST /admin/kick: clients lose their places and are told not to come back by themselves. Nothing is

@@ -28,7 +28,8 @@ type attachment struct {
 	mu      sync.Mutex
 	stage   stage
 	given   auth.Grant // by the token, or by who called setGrant
-	grant   auth.Grant // what Options.Restrictions leave of it
+	writes  bool       // an operator lets the client write, whatever its tokens say
+	grant   auth.Grant // what Options.Restrictions leave of both
 	askAt   time.Time  // when the client is to be asked for a new token; zero: not any more, or never
 	session Session    // once the room is joined
 	why     *protocol.CloseError
@@ -47,10 +48,11 @@ const (
 	over                 // ended for why, or left when that is nil
 )
 
-// voice is how the client of one place is told about it in its protocol. It is called without locks held, from any
-// goroutine, and must not block.
+// voice is how the client of one place is told about it in its protocol. It is called from any goroutine and must not
+// block.
 type voice interface {
-	// changed tells what the client may do: before the room says anything, and when it is something else.
+	// changed tells what the client may do: before the room says anything, and when it is something else. It is called
+	// with the place's mu held, so that of two changes the last one is told last.
 	changed(write bool)
 	// renew asks for a new token, where the protocol can.
 	renew()
@@ -83,11 +85,12 @@ func (a *attachment) enter(g auth.Grant) error {
 		return ended(why)
 	}
 	left, err := a.applyLocked()
-	a.mu.Unlock()
 	if err != nil {
+		a.mu.Unlock()
 		return err
 	}
 	a.voice.changed(left.Write)
+	a.mu.Unlock()
 	session, err := srv.o.Rooms.Join(a.conn.ctx, a.room, room.Peer{
 		ID: a.conn.start.ID, Dialect: a.dialect, Out: a.conn.out, ReadOnly: !left.Write, Acks: a.acks,
 		User:  presence.User{ID: g.User.ID, Name: g.User.Name},
@@ -176,17 +179,18 @@ func (a *attachment) restrict() {
 	if changed && a.session != nil {
 		a.session.SetReadOnly(!left.Write) // with mu held, so that of two changes the last one counts; it does not block
 	}
-	tell := changed && a.stage != over
-	a.mu.Unlock()
-	if tell {
+	if changed && a.stage != over {
 		a.voice.changed(left.Write)
 	}
+	a.mu.Unlock()
 }
 
 // applyLocked works out what the restrictions leave. It calls out with mu held, so that of two answers the newer one
 // counts; the restrictions' own lock is below this one.
 func (a *attachment) applyLocked() (auth.Grant, error) {
-	left, err := a.conn.srv.o.Restrictions.Apply(a.given, a.room)
+	g := a.given
+	g.Write = g.Write || a.writes
+	left, err := a.conn.srv.o.Restrictions.Apply(g, a.room)
 	if err == nil {
 		a.grant = left
 	}

@@ -412,6 +412,16 @@ func TestAccessChangesLive(t *testing.T) {
 	if got := r.state("room"); !bytes.Contains(got, []byte("promoted")) {
 		t.Errorf("the room is %x after a reader was made a writer, want its text", got)
 	}
+	eve := userToken(t, "eve", canRead("**"))
+	h = r.joinHocuspocus()
+	h.show("room", eve)
+	h.wantScope("room", protocol.ReadOnly)
+	r.administer("access", `{"user":"eve","access":"write"}`)
+	h.wantScope("room", protocol.ReadWrite)
+	h.show("room", eve) // a refresh takes nothing back
+	h.turn("room")
+	h.say("room", protocol.Update, insertion(t, "refreshed"))
+	h.hear("room", protocol.Saved)
 }
 
 // TestKick ends single connections and users, who may come back.
