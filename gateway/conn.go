@@ -113,6 +113,7 @@ func (c *conn) summary() ConnEnd {
 // code with it. It returns when nothing more can be read, with the reason for that.
 func (c *conn) serve() (why *protocol.CloseError) {
 	defer c.speaks.leave()
+	defer func() { c.srv.memory.give(&c.in.memory) }() // of a message whose handling panicked
 	defer func() {
 		if v := recover(); v != nil {
 			c.srv.panicked("connection", v)

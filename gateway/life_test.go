@@ -79,7 +79,7 @@ func TestPanicsEndOneConnection(t *testing.T) {
 	other := r.join("/yjs/other")
 	r.join("/yjs/join").wantClose(protocol.Internal)
 	c := r.join("/yjs/handle")
-	c.send(frame(protocol.QueryAwareness, nil))
+	c.send(frame(protocol.Update, make([]byte, 100_000)))
 	c.wantClose(protocol.Internal)
 	if resp := r.get("/v1/rooms/x", nil); resp.StatusCode != http.StatusInternalServerError || refusal(t, resp).Error.Code != "internal" {
 		t.Errorf("GET /v1/rooms/x = %d, want 500 internal", resp.StatusCode)
@@ -88,6 +88,9 @@ func TestPanicsEndOneConnection(t *testing.T) {
 		t.Errorf("ping on the other connection = %v, want nil", err)
 	}
 	r.events.end(t, 1)
+	if got := r.server.MessageMemory(); got != 0 {
+		t.Errorf("after a panic with a message %d bytes are taken, want 0", got)
+	}
 	r.events.mu.Lock()
 	defer r.events.mu.Unlock()
 	if len(r.events.panics) != 3 || len(r.events.closed) != 2 {
