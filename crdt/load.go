@@ -1,6 +1,9 @@
 package crdt
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // A state that comes into an empty document needs little of what an update
 // needs: nothing is known before, so its blocks become items one by one, side
@@ -22,8 +25,8 @@ type loader struct {
 	finders []finder // per section
 }
 
-// finder finds blocks of one section by clock without searching: for each
-// 1<<shift clocks it has the last block that starts no later than they do.
+// finder finds blocks of one section by clock, as a rule without searching: for
+// each 1<<shift clocks it has the block that covers the first of them.
 type finder struct {
 	shift  uint
 	starts []int32
@@ -45,14 +48,25 @@ func newFinder(blocks []block) finder {
 	return f
 }
 
+// nearby is the number of blocks up to which finder goes on one by one. Guessed.
+const nearby = 8
+
 // find returns the item of the section that covers a clock.
 func (l *loader) find(section int32, clock uint32) ref {
 	f, s := &l.finders[section], &l.m.sections[section]
-	k := s.first + f.starts[clock>>f.shift]
-	for l.m.blocks[k].end() <= clock {
+	n := int(clock >> f.shift)
+	k, last := f.starts[n], s.n-1
+	if n+1 < len(f.starts) {
+		last = f.starts[n+1]
+	}
+	blocks := l.m.blocks[s.first : s.first+s.n]
+	if last-k > nearby {
+		k += int32(sort.Search(int(last-k), func(i int) bool { return blocks[int(k)+i].end() > clock }))
+	}
+	for blocks[k].end() <= clock {
 		k++
 	}
-	return ref(k + 1)
+	return ref(s.first + k + 1)
 }
 
 // load makes a message the content of an empty document. It returns false when

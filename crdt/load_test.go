@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"weft/crdt"
 	"weft/crdt/crdttest"
@@ -75,6 +76,28 @@ func TestLoadCost(t *testing.T) {
 		if _, err := d.Apply(u, crdt.V1); err != nil || len(d.Text("t")) != length+n+2 {
 			t.Errorf("Apply in a document of types %v = %v, text of %d bytes, want %d", types, err, len(d.Text("t")), length+n+2)
 		}
+	}
+}
+
+// TestLoadFar applies a state in which one author names the ends of many short
+// structs of another that lie close together behind a long one.
+func TestLoadFar(t *testing.T) {
+	const n, names, long = 32_000, 450_000, 1 << 31
+	f := new(forge).uint(2, names, 20, 0)
+	for i := range uint64(names) {
+		f.raw(cString).uint(0, 10, long+n-1-i%n).str("b")
+	}
+	f.uint(n+1, 10, 0).raw(cGC).uint(long)
+	for range n {
+		f.raw(cType).uint(1).str("t").uint(0)
+	}
+	u := f.end()
+	start := cpuTime(t)
+	if _, err := crdt.New(crdt.Options{}).Apply(u, crdt.V1); err != nil {
+		t.Errorf("Apply = %v", err)
+	}
+	if took := cpuTime(t) - start; took > 3*time.Second { // half a second as a rule
+		t.Errorf("took %v, want less than 3 s", took)
 	}
 }
 
