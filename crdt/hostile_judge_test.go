@@ -110,6 +110,88 @@ func checkJudged(t *testing.T, judge *crdttest.Judge, state, u []byte, version c
 	return bothAccept, bytes.Equal(got.V1, ours.AppendDiff(nil, nil, crdt.V1))
 }
 
+// TestTypedAndCutOracle has one message go on with a run of text and then name an origin
+// in it that lies at or behind the right origin. To yjs, which merges at the
+// end of a transaction, they are in different items.
+func TestTypedAndCutOracle(t *testing.T) {
+	judge := crdttest.NewJudge(t)
+	typed := func(n, first uint64) *forge { // client 3 writes n characters one by one
+		f := new(forge)
+		for i := range n {
+			if first+i == 0 {
+				f.raw(cString).uint(1).str("text")
+			} else {
+				f.raw(cString|withLeft).uint(3, first+i-1)
+			}
+			f.str(string(rune('a' + first + i)))
+		}
+		return f
+	}
+	between := func(origin, ror uint64) *forge { // client 1
+		return new(forge).uint(1, 1, 0).raw(cString|withLeft|withRight).uint(3, origin, 3, ror).str("y")
+	}
+	for first := range uint64(3) {
+		for n := uint64(1); n <= 4; n++ {
+			for origin := range first + n {
+				for ror := range first + n {
+					var updates [][]byte
+					if first > 0 {
+						updates = append(updates, new(forge).uint(1, first, 3, 0).raw(typed(first, 0).b...).end())
+					}
+					updates = append(updates, new(forge).uint(2, n, 3, first).raw(typed(n, first).b...).raw(between(origin, ror).b...).end())
+					checkText(t, judge, updates)
+				}
+			}
+		}
+	}
+	checkText(t, judge, [][]byte{one(5, 1, 0).raw(cString).uint(1).str("text").str("x").raw(cString|withLeft).uint(1, 0).str("x").raw(cGC).uint(1).
+		raw(cFormat|withLeft|withRight).uint(1, 1, 1, 1).str("b").str("true").raw(cString|withLeft|withRight).uint(1, 3, 1, 2).str("x").
+		uint(1, 1, 1, 3, 1).b})
+	// What client 3 goes on with waits with the one that names it.
+	checkText(t, judge, [][]byte{
+		new(forge).uint(2, 2, 3, 1).raw(typed(2, 1).b...).raw(between(2, 1).b...).end(),
+		one(1, 3, 0).raw(typed(1, 0).b...).end(),
+	})
+	// Only the one that names it waits, for a client that comes in the same message.
+	checkText(t, judge, [][]byte{
+		new(forge).raw(1).raw(between(2, 1).b...).end(),
+		one(3, 3, 0).raw(typed(3, 0).b...).end(),
+	})
+}
+
+// checkText applies updates here, typed, untyped and watched, and in yjs, and compares the states.
+func checkText(t *testing.T, judge *crdttest.Judge, updates [][]byte) {
+	t.Helper()
+	want, err := judge.Apply(crdttest.Question{Updates: updates, Version: 1, Typed: true})
+	if err != nil {
+		t.Fatalf("yjs: %x: %v", updates, err)
+	}
+	untyped, err := judge.Apply(crdttest.Question{Updates: updates, Version: 1})
+	if err != nil {
+		t.Fatalf("yjs: %x: %v", updates, err)
+	}
+	watched := crdt.New(crdt.Options{})
+	watched.Observe(crdt.Observer{})
+	for _, c := range []struct {
+		name string
+		d    *crdt.Doc
+		want []byte
+	}{
+		{"typed", crdt.New(crdt.Options{Types: roots}), want.V1},
+		{"untyped", crdt.New(crdt.Options{}), untyped.V1},
+		{"watched", watched, untyped.V1},
+	} {
+		for _, u := range updates {
+			if _, err := c.d.Apply(u, crdt.V1); err != nil {
+				t.Fatalf("Apply(%x) = %v", u, err)
+			}
+		}
+		if got := c.d.AppendDiff(nil, nil, crdt.V1); !bytes.Equal(got, c.want) {
+			t.Errorf("%s document after %x = %x, text %q, want %x", c.name, updates, got, c.d.Text("text"), c.want)
+		}
+	}
+}
+
 // FuzzYjs has yjs judge what both accept. A hundred updates a second are what
 // its process takes.
 func FuzzYjs(f *testing.F) {

@@ -70,6 +70,9 @@ func (a *applier) place(b *block) placing {
 		p.right = d.cleanStart(id{a.doc[b.ror.client], b.ror.clock})
 		right := d.items.at(p.right)
 		p.ror = right.first()
+		if p.left != 0 && !collected && d.items.at(p.left).last() != p.origin && a.apart(b) {
+			p.left = d.cleanEnd(p.origin)
+		}
 		collected = collected || right.isGC()
 		if !collected && p.left != 0 && d.items.at(p.left).list != right.list {
 			a.bad, collected = errMixed, true
@@ -103,13 +106,27 @@ func (a *applier) place(b *block) placing {
 	return p
 }
 
+// apart tells whether the right origin of a block, one of the run of text that
+// its origin ends, does not cut the item of that in yjs, which does not merge
+// before the transaction ends: extend put what came with this message to the run.
+// Splitting one item at both leaves yjs with the first part on the left.
+func (a *applier) apart(b *block) bool {
+	c := &a.d.clients[a.doc[b.origin.client]]
+	if c.touched != a.d.tx.n || b.origin.clock < c.before {
+		return false
+	}
+	k := a.blockOf(b.origin)
+	return k >= 0 && b.ror.clock <= max(a.m.blocks[k].clock, c.before)
+}
+
 // extend appends a block of text to the last run of its author when that is
 // what integrating and merging would come to. This is how people type.
-// Onlookers need to see what is new as an item of its own.
+// Onlookers need to see what is new as an item of its own, and so does what
+// waits and is tried again in this transaction (see apart).
 func (a *applier) extend(b *block, client int32) bool {
 	d := a.d
 	c := &d.clients[client]
-	if d.watch != nil || b.kind != kindString || b.flags&hasOrigin == 0 || b.clock == 0 ||
+	if d.watch != nil || d.pending.structs != nil || b.kind != kindString || b.flags&hasOrigin == 0 || b.clock == 0 ||
 		a.doc[b.origin.client] != client || b.origin.clock != b.clock-1 || c.tail == 0 {
 		return false
 	}
