@@ -25,7 +25,8 @@ type places struct {
 	timer *time.Timer    // which calls it
 }
 
-// sweepPause is the shortest time between two sweeps, so that many grants which end one after another cost a pass each
+// sweepPause is the shortest time from a sweep to the next one that it asks for (a grant that is new may have one called
+// before), so that many grants which end one after another cost a pass each
 // quarter of a second, and not one each. It is also how late a grant ends at most.
 const sweepPause = 250 * time.Millisecond
 
