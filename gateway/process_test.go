@@ -73,7 +73,8 @@ func TestProviders(t *testing.T) {
 		}
 		t.Skip("NOT RUN, the real providers were not tested: " + missing)
 	}
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec")
+	// A destroyed Hocuspocus provider may go on trying to connect, which would keep Node running for ever.
+	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-force-exit", "--test-reporter=spec")
 	cmd.Dir = "providers"
 	self, err := os.Executable()
 	if err != nil {

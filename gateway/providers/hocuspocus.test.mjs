@@ -233,6 +233,7 @@ for (const version of versions) {
     a.text.insert(0, 'before; ')
     await a.saved()
     assert.equal(await server.stop('SIGTERM'), 0, server.log)
+    await until('the close', () => a.socket.closes.length > 0, check => on(a.socket.provider, 'close', check))
     assert.equal(a.socket.closes[0], 1012)
     a.text.insert(a.text.length, 'meanwhile')
     await server.run()
