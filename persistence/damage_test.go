@@ -56,7 +56,9 @@ type roomContent struct {
 	snaps       map[uint64]string
 }
 
-func snapText(s persistence.Snapshot) string { return string(s.State) + " with " + string(s.StateVector) }
+func snapText(s persistence.Snapshot) string {
+	return string(s.State) + " with " + string(s.StateVector)
+}
 
 // holds tells what is wrong with st, if anything: from some snapshot on, every record must be there, and nothing else.
 func (c *roomContent) holds(st persistence.Stored) error {
