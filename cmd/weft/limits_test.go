@@ -105,8 +105,8 @@ func TestLimitFlagsAreApplied(t *testing.T) {
 // bounds returns the fields of gateway.Options that are numbers, or structs of them.
 func bounds() (names []string) {
 	o := reflect.TypeFor[gateway.Options]()
-	for i := range o.NumField() {
-		switch f := o.Field(i); f.Type {
+	for f := range o.Fields() {
+		switch f.Type {
 		case reflect.TypeFor[int](), reflect.TypeFor[gateway.Rate](), reflect.TypeFor[protocol.Limits]():
 			names = append(names, f.Name)
 		}
