@@ -237,6 +237,7 @@ for (const version of versions) {
     assert.equal(a.socket.closes[0], 1012)
     a.text.insert(a.text.length, 'meanwhile')
     await server.run()
+    await new User(t, version, server, 'restart').reads('before; meanwhile')
     await a.saved()
     assert.equal((await server.get('/v1/rooms/restart')).body, 'before; meanwhile')
   })
