@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"weft/crdt"
 )
@@ -43,7 +41,10 @@ func TestAcknowledgedAfterSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Process.Kill() // when the test fails before the server ends
-	at := waitReady(t, ready)
+	at, err := waitReady(ready)
+	if err != nil {
+		t.Fatal(err)
+	}
 	const edits = 20
 	for i := range edits {
 		d := crdt.New(crdt.Options{})
@@ -99,21 +100,4 @@ func straced(s string) string {
 		fmt.Fprintf(b, `\x%02x`, c)
 	}
 	return b.String()
-}
-
-// waitReady waits for the ready file of another process and returns what it says.
-func waitReady(t *testing.T, file string) (r ready) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		b, err := os.ReadFile(file)
-		if err == nil {
-			if err := json.Unmarshal(b, &r); err != nil {
-				t.Fatal(err)
-			}
-			return r
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no ready file after %v", patience)
-		}
-	}
 }

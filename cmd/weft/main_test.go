@@ -49,22 +49,25 @@ func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: ready FILE")
 	}
-	file := ts.MkAbs(args[0])
-	var r ready
+	r, err := waitReady(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Setenv("LISTEN", r.Listen)
+	ts.Setenv("ADMIN", r.Admin)
+	ts.Setenv("PID", fmt.Sprint(r.PID))
+}
+
+// waitReady waits for the ready file of another process and returns what it says.
+func waitReady(file string) (r ready, err error) {
 	// Another process writes the file, so there is nothing to wait on but the file.
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		b, err := os.ReadFile(file)
 		if err == nil {
-			ts.Check(json.Unmarshal(b, &r))
-			break
+			return r, json.Unmarshal(b, &r)
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("no ready file after %v: %v", patience, err)
+			return r, fmt.Errorf("no ready file after %v: %w", patience, err)
 		}
 	}
-	ts.Setenv("LISTEN", r.Listen)
-	ts.Setenv("ADMIN", r.Admin)
-	ts.Setenv("PID", fmt.Sprint(r.PID))
 }
 
 func scriptGet(ts *testscript.TestScript, neg bool, args []string) {

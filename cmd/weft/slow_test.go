@@ -40,16 +40,7 @@ func TestSlowHandshakes(t *testing.T) {
 	if *long {
 		each = 250
 	}
-	c := &serveCmd{Listen: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "data"), Auth: authFlags{Auth: "none"}, Limits: limitFlags{MaxMessage: 1 << 20}}
-	s := newServer(c, io.Discard)
-	defer func() {
-		if err := s.close(); err != nil {
-			t.Errorf("close = %v, want nil", err)
-		}
-	}()
-	if err := s.open(); err != nil {
-		t.Fatalf("open = %v, want nil", err)
-	}
+	s := quietServer(t)
 	goroutines, files := runtime.NumGoroutine(), openFiles()
 	began := time.Now()
 	var wg sync.WaitGroup
@@ -132,18 +123,25 @@ func openFiles() int {
 	return len(list)
 }
 
-// TestHeaderLimits sends handshakes with more in front of them than a browser has.
-func TestHeaderLimits(t *testing.T) {
+// quietServer starts a server that ends with the test.
+func quietServer(t *testing.T) *server {
+	t.Helper()
 	c := &serveCmd{Listen: "127.0.0.1:0", Data: filepath.Join(t.TempDir(), "data"), Auth: authFlags{Auth: "none"}, Limits: limitFlags{MaxMessage: 1 << 20}}
 	s := newServer(c, io.Discard)
-	defer func() {
+	t.Cleanup(func() {
 		if err := s.close(); err != nil {
 			t.Errorf("close = %v, want nil", err)
 		}
-	}()
+	})
 	if err := s.open(); err != nil {
 		t.Fatalf("open = %v, want nil", err)
 	}
+	return s
+}
+
+// TestHeaderLimits sends handshakes with more in front of them than a browser has.
+func TestHeaderLimits(t *testing.T) {
+	s := quietServer(t)
 	for _, h := range []struct {
 		name, header string
 		want         int
