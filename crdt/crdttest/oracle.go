@@ -3,6 +3,7 @@ package crdttest
 import (
 	"bytes"
 	"context"
+	"io"
 	"iter"
 	"os/exec"
 	"strconv"
@@ -25,12 +26,20 @@ type Request struct {
 // The process ends with the iteration.
 func Oracle(t testing.TB, q Request) iter.Seq[*Scenario] {
 	t.Helper()
-	bin, dir := node(t)
-	args := []string{"generate.mjs", "--seed", strconv.FormatUint(q.Seed, 10), "--count", strconv.Itoa(q.Count)}
+	var more []string
 	if q.Fields != nil {
-		args = append(args, "--fields", strings.Join(q.Fields, ","))
+		more = []string{"--fields", strings.Join(q.Fields, ",")}
 	}
-	return func(yield func(*Scenario) bool) {
+	return runScript(t, "generate.mjs", q.Seed, q.Count, more, readScenarios)
+}
+
+// runScript yields what read finds in the output of a script of the oracle, while the script runs: count items, from a
+// seed on. The process ends with the iteration.
+func runScript[T any](t testing.TB, script string, seed uint64, count int, more []string, read func(io.Reader, func(*T) bool) error) iter.Seq[*T] {
+	t.Helper()
+	bin, dir := node(t)
+	args := append([]string{script, "--seed", strconv.FormatUint(seed, 10), "--count", strconv.Itoa(count)}, more...)
+	return func(yield func(*T) bool) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -44,12 +53,12 @@ func Oracle(t testing.TB, q Request) iter.Seq[*Scenario] {
 			t.Fatal(err)
 		}
 		if err := cmd.Start(); err != nil {
-			t.Fatalf("start oracle: %v", err)
+			t.Fatalf("start oracle %s: %v", script, err)
 		}
 		got, stopped := 0, false
-		err = readScenarios(out, func(s *Scenario) bool {
+		err = read(out, func(item *T) bool {
 			got++
-			stopped = !yield(s)
+			stopped = !yield(item)
 			return !stopped
 		})
 		if stopped {
@@ -58,8 +67,8 @@ func Oracle(t testing.TB, q Request) iter.Seq[*Scenario] {
 			_ = cmd.Wait()
 			return
 		}
-		if waitErr := cmd.Wait(); waitErr != nil || err != nil || got != q.Count {
-			t.Fatalf("oracle seed %d: %d of %d scenarios, read: %v, exit: %v\n%s", q.Seed, got, q.Count, err, waitErr, complaints.Bytes())
+		if waitErr := cmd.Wait(); waitErr != nil || err != nil || got != count {
+			t.Fatalf("oracle %s, seed %d: %d of %d, read: %v, exit: %v\n%s", script, seed, got, count, err, waitErr, complaints.Bytes())
 		}
 	}
 }

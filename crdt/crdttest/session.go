@@ -3,14 +3,12 @@ package crdttest
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,38 +33,7 @@ type session[S any] interface {
 // sessions yields what a script of the oracle writes, one JSON object a line.
 func sessions[S any, P session[S]](t testing.TB, script string, seed uint64, count int) iter.Seq[*S] {
 	t.Helper()
-	bin, dir := node(t)
-	return func(yield func(*S) bool) {
-		t.Helper()
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		cmd := exec.CommandContext(ctx, bin, script, "--seed", strconv.FormatUint(seed, 10), "--count", strconv.Itoa(count))
-		cmd.Dir = dir
-		var complaints bytes.Buffer
-		cmd.Stderr = &complaints
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatalf("start oracle %s: %v", script, err)
-		}
-		n, stopped := 0, false
-		err = readSessions[S, P](out, func(s *S) bool {
-			n++
-			stopped = !yield(s)
-			return !stopped
-		})
-		if stopped {
-			// The reader has enough: the process is killed, and its exit status means nothing.
-			cancel()
-			_ = cmd.Wait()
-			return
-		}
-		if err := errors.Join(err, cmd.Wait()); err != nil || n != count {
-			t.Fatalf("oracle %s, seed %d: %d of %d sessions: %v\n%s", script, seed, n, count, err, complaints.Bytes())
-		}
-	}
+	return runScript(t, script, seed, count, nil, readSessions[S, P])
 }
 
 func readSessions[S any, P session[S]](r io.Reader, yield func(*S) bool) error {
