@@ -96,7 +96,7 @@ func (a SharedArray) Unshift(values ...any) error { return a.Insert(0, values...
 // end returns the cursor behind everything in a sequence, also what is deleted.
 func (s shared) end() cursor {
 	c := s.start()
-	c.left, c.right = s.d.lists[c.list].last, 0
+	c.left, c.right, c.index = s.d.lists[c.list].last, 0, s.d.lists[c.list].units
 	return c
 }
 

@@ -144,6 +144,8 @@ func (x SharedXML) InsertAfter(ref any, kind Kind, name string) (any, error) {
 			return nil, fmt.Errorf("%w: %v is no child of %v", ErrIndex, x.s.d.typeID(child.t), x.ID())
 		}
 		c.left, c.right = r, x.s.d.items.at(r).right
+		x.s.d.caret = caret{}
+		x.s.d.marks.changed(c.list) // nobody counts the units before it
 	}
 	return x.s.insertNew(&c, kind, name)
 }
