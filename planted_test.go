@@ -65,6 +65,11 @@ var plants = []plant{
 		edits: []string{"func (d *Doc) restore(s *saved) {\n", "func (d *Doc) restore(s *saved) {\n\tif s != nil {\n\t\treturn\n\t}\n"},
 		tests: []string{"./crdt", "-run", "Hostile|Refused|TooCostly|Budget"},
 	},
+	{
+		name: "leave what waits joined", file: "crdt/load.go",
+		edits: []string{"if m.join = false; !m.fewer {", "if m.join = false; true {"},
+		tests: []string{"./crdt", "-run", "TestLoadCollected"},
+	},
 }
 
 // TestPlanted plants one bug after another in a copy of its file and runs the tests that are there to find it: every one

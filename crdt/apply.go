@@ -57,6 +57,7 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 		return Applied{Changed: true, Update: update}, nil
 	}
 	m := &d.msg
+	m.join = d.isBlank()
 	if err := m.decode(update, v, lim); err != nil {
 		m.release()
 		return Applied{}, err
@@ -72,11 +73,12 @@ func (d *Doc) apply(update []byte, v Version, lim Limits) (Applied, error) {
 		m.src = nil
 		return Applied{Changed: true, Update: update}, nil
 	}
-	if a.load(&lim) {
+	if m.join && a.load(&lim) {
 		out := d.applied(update, v, true, &leftover{})
 		d.release()
 		return out, nil
 	}
+	a.separate()
 	if err := a.enter(&lim); err != nil {
 		d.release()
 		return Applied{}, err

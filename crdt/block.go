@@ -70,6 +70,8 @@ type message struct {
 	room  int    // blocks to keep
 	dry   bool   // there were more: they have been checked and counted only
 	run   int    // blocks in a row that could be one
+	join  bool   // collected ranges side by side become one block: see joinCollected
+	fewer bool   // some did
 	last  int32  // of clients: looked up last
 	named int    // blocks that name a root
 }
@@ -89,7 +91,7 @@ func (m *message) reset(src []byte, v Version) {
 	m.extra, m.pairs, m.clients, m.sections = m.extra[:0], m.pairs[:0], m.clients[:0], m.sections[:0]
 	m.last = 0
 	m.blocks, m.deletes = m.blocks[:0], m.deletes[:0]
-	m.raw, m.count, m.room, m.dry, m.run, m.named = 0, 0, math.MaxInt, false, 0, 0
+	m.raw, m.count, m.room, m.dry, m.run, m.named, m.fewer = 0, 0, math.MaxInt, false, 0, 0, false
 }
 
 // expect makes room for count blocks that are announced, and for those of the
@@ -320,6 +322,9 @@ func (m *message) settle(b *block, client int32, clock uint64, length uint64) er
 	if m.count++; m.count > m.most {
 		return limitf("more than %d structs", m.most)
 	}
+	if m.join && m.joinCollected() {
+		return nil
+	}
 	if m.count > m.room {
 		m.dry = true
 		n := len(m.blocks) - 1
@@ -358,6 +363,21 @@ func (m *message) joinRun(client int32) bool {
 	}
 	prev.length += b.length
 	m.blocks = m.blocks[:n]
+	return true
+}
+
+// joinCollected joins the last block to the one before it when both are
+// collected ranges. In a document they would be one at the end of the
+// transaction anyway, but what is left over of the update, and what is made of
+// its bytes alone, has them apart as it came: so this is for a state that
+// comes into an empty document and is all there (see load.go).
+func (m *message) joinCollected() bool {
+	n := len(m.blocks) - 1
+	if m.blocks[n].kind != kindGC || n == int(m.sections[len(m.sections)-1].first) || m.blocks[n-1].kind != kindGC {
+		return false
+	}
+	m.blocks[n-1].length += m.blocks[n].length
+	m.blocks, m.fewer = m.blocks[:n], true
 	return true
 }
 

@@ -73,7 +73,7 @@ func (l *loader) find(section int32, clock uint32) ref {
 // the message has to go the general way; the document is empty then.
 func (a *applier) load(lim *Limits) bool {
 	d := a.d
-	if len(a.m.blocks) == 0 || !d.isBlank() || !a.m.isWhole() {
+	if len(a.m.blocks) == 0 || !a.m.isWhole() {
 		return false
 	}
 	l := &loader{applier: a, known: make([]uint32, len(a.m.sections)), finders: make([]finder, 0, len(a.m.sections))}
@@ -95,6 +95,18 @@ func (a *applier) load(lim *Limits) bool {
 	l.settleEnds()
 	l.finish()
 	return true
+}
+
+// separate makes collected ranges that were joined for load blocks of their own again.
+func (a *applier) separate() {
+	m := a.m
+	if m.join = false; !m.fewer {
+		return
+	}
+	if err := m.decode(m.src, m.version, m.lim); err != nil {
+		panic("crdt: update that was decoded is " + err.Error())
+	}
+	a.start(a.d, m)
 }
 
 // isBlank tells whether there is nothing in the document, nobody looks on, and

@@ -54,6 +54,33 @@ func TestLoadCircle(t *testing.T) {
 	}
 }
 
+// TestLoadCollected applies a state with collected ranges side by side, which
+// become one in the document and stay apart in what waits for a third author.
+func TestLoadCollected(t *testing.T) {
+	for _, waits := range []uint64{10, 9} {
+		u := new(forge).uint(2, 5, 20, 0).raw(cGC).uint(1).raw(cGC).uint(2).
+			raw(cString|withLeft).uint(waits, 0).str("b").raw(cGC).uint(3).raw(cGC).uint(1).
+			uint(3, 10, 0).raw(cString).uint(1).str("t").str("a").raw(cGC).uint(1).raw(cGC).uint(1).end()
+		checkLoad(t, u, crdt.V1)
+		v2, err := crdt.ConvertUpdate(u, crdt.V1, crdt.V2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkLoad(t, v2, crdt.V2)
+		d := crdt.New(crdt.Options{})
+		if _, err := d.Apply(u, crdt.V1); err != nil {
+			t.Fatal(err)
+		}
+		want := 5 // a, its author's range, and the other's three
+		if waits == 9 {
+			want = 3
+		}
+		if got := d.Stats().Structs; got != want {
+			t.Errorf("%d structs where b waits for %d, want %d", got, waits, want)
+		}
+	}
+}
+
 // TestLoadCost applies a state whose client 20 writes often beside the first of
 // many characters of client 10, which are one run in the general way and cost
 // nothing there.
