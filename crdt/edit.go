@@ -115,9 +115,11 @@ func (s shared) seek(n int) (cursor, error) {
 	if n < 0 || n > s.length() {
 		return c, fmt.Errorf("%w: %d of %d", ErrIndex, n, s.length())
 	}
-	plain := !s.d.types[s.t].formatted
-	steps := 0
+	plain, steps := s.plain(), 0
 	if plain {
+		if s.d.atCaret(&c, uint32(n)) {
+			return c, nil
+		}
 		steps = s.d.resume(&c, uint32(n))
 	}
 	for c.index < uint32(n) {
@@ -139,12 +141,30 @@ func (s shared) seek(n int) (cursor, error) {
 	return c, nil
 }
 
+// plain tells whether the type has never held a format, which what stands
+// left of a place would have to be searched for.
+func (s shared) plain() bool { return !s.d.types[s.t].formatted }
+
 // caret remembers where the last local edit was, since the next one is
 // probably near. It is forgotten when its list changes in another way.
 type caret struct {
 	list  int32
 	at    ref    // an item of the list, 0 for none
 	index uint32 // units before it
+}
+
+// atCaret moves a cursor behind the item at the caret if index n is there.
+func (d *Doc) atCaret(c *cursor, n uint32) bool {
+	k := d.caret
+	if k.at == 0 || k.list != c.list {
+		return false
+	}
+	it := d.items.at(k.at)
+	if n != k.index+it.length || it.deleted() || !it.countable() {
+		return false
+	}
+	c.left, c.right, c.index = k.at, it.right, n
+	return true
 }
 
 // resume moves a cursor at the start of its list to an item near n that has
@@ -255,8 +275,8 @@ func (s shared) insert(c *cursor, kind uint8, fill func(*client, *item) uint32) 
 	if it.countable() && !it.deleted() {
 		d.marks.inserted(d, c.list, c.index, it.length)
 	}
-	if where.list == it.list && where.at != 0 && where.at == it.left && it.countable() {
-		d.caret = caret{list: it.list, at: r, index: where.index + d.items.at(it.left).length}
+	if where.list == it.list && where.at != 0 && it.countable() && !it.deleted() {
+		d.caret = caret{list: it.list, at: r, index: c.index}
 	}
 	c.right = r
 	c.forward(d)

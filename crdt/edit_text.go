@@ -34,6 +34,12 @@ func (t SharedText) Insert(index int, text string) error {
 	if err != nil || text == "" {
 		return err
 	}
+	if t.s.plain() {
+		for d := t.s.d; c.right != 0 && d.items.at(c.right).deleted(); {
+			c.forward(d) // as minimize does
+		}
+		return t.s.insertString(&c, text)
+	}
 	return t.insertWith(&c, c.attrs.clone(), func() error { return t.s.insertString(&c, text) })
 }
 
@@ -94,6 +100,9 @@ func (t SharedText) Delete(index, length int) error {
 
 // removeAt deletes the next units behind the cursor, of which there are enough.
 func (t SharedText) removeAt(c *cursor, length int) error {
+	if t.s.plain() {
+		return t.s.remove(c, uint32(length))
+	}
 	before, start := c.attrs.clone(), c.right
 	if err := t.s.remove(c, uint32(length)); err != nil {
 		return err

@@ -511,23 +511,25 @@ func (d *Doc) appendState(dst []byte, since StateVector, v Version) []byte {
 func (w *writer) structs(d *Doc, c *client, from uint32) {
 	p := c.index.find(from)
 	w.section(c.index.countFrom(p), c.id, from)
-	w.item(d, p.ref(), from-p.clock())
-	for p = p.next(); p.ok(); p = p.next() {
-		if w.version == V2 || !w.usual(d, p.ref()) {
-			w.item(d, p.ref(), 0)
+	for skip := from - p.clock(); p.ok(); p, skip = p.next(), 0 {
+		if w.version == V2 || !w.usual(d, p.ref(), skip) {
+			w.item(d, p.ref(), skip)
 		}
 	}
 }
 
-// usual writes a whole struct of a kind that most are of in V1, and tells
-// whether it was one: text or deleted content with an origin.
-func (w *writer) usual(d *Doc, r ref) bool {
+// usual writes a struct, without its first skip units, of a kind that most are
+// of in V1, and tells whether it was one: text or deleted content with an origin.
+func (w *writer) usual(d *Doc, r ref, skip uint32) bool {
 	it := d.items.at(r)
 	kind := it.kind()
 	if kind != kindDeleted && (kind != kindString || it.wide()) {
 		return false
 	}
-	origin, ror := d.items.origin(r), d.items.ror(r)
+	origin, ror := id{it.client(), it.clock + skip - 1}, d.items.ror(r)
+	if skip == 0 {
+		origin = d.items.origin(r)
+	}
 	info := kind
 	if origin.client != noClient {
 		info |= infoOrigin
@@ -548,9 +550,9 @@ func (w *writer) usual(d *Doc, r ref) bool {
 	if ror.client != noClient {
 		buf = lib0.AppendUint(lib0.AppendUint(buf, uint64(d.clients[ror.client].id)), uint64(ror.clock))
 	}
-	buf = lib0.AppendUint(buf, uint64(it.length))
+	buf = lib0.AppendUint(buf, uint64(it.length-skip))
 	if kind == kindString {
-		buf = append(buf, d.clients[it.client()].slab[it.body:it.body+it.length]...)
+		buf = append(buf, d.clients[it.client()].slab[it.body+skip:it.body+it.length]...)
 	}
 	w.buf = buf
 	return true

@@ -1,0 +1,175 @@
+package crdt_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"weft/crdt"
+	"weft/crdt/crdttest"
+)
+
+// TestLocalTwins makes the same edits in two documents. Somebody who looks on
+// keeps one of them from the short ways of frequent edits, which TestLocalOracle
+// therefore does not go.
+func TestLocalTwins(t *testing.T) {
+	seed := crdttest.Seed(t, 1)
+	for round := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, round))
+		w := newTwins(t, round%4 == 3)
+		w.formats = round%3 == 2
+		for range 250 {
+			var edits []twinEdit
+			for range 1 + r.IntN(1+int(round)%4) {
+				edits = append(edits, w.draw(r))
+			}
+			w.edit(edits)
+			if r.IntN(6) == 0 {
+				w.meet(r)
+			}
+		}
+		w.compare()
+	}
+}
+
+// TestLocalTwinsTrace does so with the beginning of a recorded session.
+func TestLocalTwinsTrace(t *testing.T) {
+	w := newTwins(t, false)
+	for i, e := range crdttest.Trace(t, "b4")[:15_000] {
+		w.edit([]twinEdit{func(tx *crdt.Tx, _ *int) error {
+			text := tx.Text("text")
+			if err := text.Delete(e.Pos, e.Delete); err != nil {
+				return err
+			}
+			return text.Insert(e.Pos, e.Insert)
+		}})
+		if i%3000 == 0 {
+			w.compare()
+		}
+	}
+	w.compare()
+}
+
+// twinEdit is an edit near a place, which it moves as a caret moves.
+type twinEdit func(tx *crdt.Tx, place *int) error
+
+// twins are two documents that are to hold the same, and a third that exchanges with them.
+type twins struct {
+	t                 testing.TB
+	d, watched, other *crdt.Doc
+	places            [3]int
+	formats           bool // there are some
+}
+
+func newTwins(t testing.TB, keep bool) *twins {
+	o := crdt.Options{ClientID: 7, KeepDeleted: keep, Types: map[string]crdt.Kind{"text": crdt.Text}}
+	w := &twins{t: t, d: crdt.New(o), watched: crdt.New(o)}
+	o.ClientID = 1 << 33
+	w.other = crdt.New(o)
+	w.watched.Observe(crdt.Observer{})
+	return w
+}
+
+// edit makes the edits in both, in one transaction.
+func (w *twins) edit(edits []twinEdit) {
+	w.t.Helper()
+	f := func(place *int) func(*crdt.Tx) error {
+		return func(tx *crdt.Tx) error {
+			for i, e := range edits {
+				if err := e(tx, place); err != nil {
+					return fmt.Errorf("edit %d: %w", i, err)
+				}
+			}
+			return nil
+		}
+	}
+	got, gotErr := w.d.Edit(f(&w.places[0]))
+	want, wantErr := w.watched.Edit(f(&w.places[1]))
+	if gotErr != nil || wantErr != nil {
+		w.t.Fatalf("Edit = %v and, watched, %v", gotErr, wantErr)
+	}
+	if !slices.Equal(got, want) {
+		w.t.Fatalf("Edit wrote %x, want %x", got, want)
+	}
+	if len(got) > 0 {
+		if _, err := w.other.Apply(got, crdt.V1); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// meet has the third document write, and the twins receive it.
+func (w *twins) meet(r *rand.Rand) {
+	w.t.Helper()
+	e := w.draw(r)
+	u, err := w.other.Edit(func(tx *crdt.Tx) error { return e(tx, &w.places[2]) })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, d := range []*crdt.Doc{w.d, w.watched} {
+		if u == nil {
+			continue
+		}
+		if _, err := d.Apply(u, crdt.V1); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.compare()
+}
+
+func (w *twins) compare() {
+	w.t.Helper()
+	if err := w.d.Check(); err != nil {
+		w.t.Fatal(err)
+	}
+	if diff := crdttest.DiffBytes(w.watched.AppendDiff(nil, nil, crdt.V1), w.d.AppendDiff(nil, nil, crdt.V1)); diff != "" {
+		w.t.Fatalf("state: %s", diff)
+	}
+}
+
+// draw returns an edit, mostly near the last one.
+func (w *twins) draw(r *rand.Rand) twinEdit {
+	at, n, word, what, jump := r.IntN(1<<20), 1+r.IntN(3), words[r.IntN(len(words))], r.IntN(40), r.IntN(12) == 0
+	back := r.IntN(2) == 0
+	return func(tx *crdt.Tx, place *int) error {
+		array := tx.Array("array")
+		text := tx.Text("text")
+		if nested, ok := array.Get(0); ok && at%5 == 0 {
+			if nested, ok := nested.(crdt.SharedText); ok {
+				text = nested
+			}
+		}
+		if jump || *place > text.Len() {
+			*place = at % (text.Len() + 1)
+		}
+		switch {
+		case what == 0:
+			_, err := array.InsertText(0)
+			return err
+		case what == 1 && array.Len() > 0:
+			return array.Delete(at%array.Len(), 1)
+		case what == 2:
+			return array.Push(at)
+		case what == 3:
+			return array.Insert(at%(array.Len()+1), "v", 2.0)
+		case what == 4:
+			return text.InsertEmbed(*place, "embed")
+		case what == 5 && w.formats && text.Len() > *place:
+			return text.Format(*place, min(n, text.Len()-*place), crdt.Format{Name: "bold", Value: at%3 > 0})
+		case what == 6:
+			return text.ApplyDelta([]crdt.Op{{Retain: *place}, {Insert: word}})
+		case what < 22 && back && *place >= n:
+			*place -= n
+			return text.Delete(*place, n)
+		case what < 22 && *place+n <= text.Len():
+			return text.Delete(*place, n)
+		}
+		before := text.Len()
+		err := text.Insert(*place, word)
+		*place += text.Len() - before
+		return err
+	}
+}
+
+var words = []string{"a", "b", "cd", "word ", "\u00e9", "\U0001f600"}
