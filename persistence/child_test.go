@@ -198,6 +198,9 @@ func scan(l, format string, args ...any) bool {
 	return err == nil && n == len(args)
 }
 
+// errGap is a loss that Stored.Gap shows.
+var errGap = errors.New("records are missing")
+
 // check compares a store with what was confirmed. Every row of updates must be complete and right.
 func (c *confirmed) check(s *persistence.Store) error {
 	for i := range writerRooms {
@@ -212,6 +215,9 @@ func (c *confirmed) check(s *persistence.Store) error {
 		at := st.Snapshot.Pos.Seq
 		if at < c.saved[room] || (st.Gen > 0 && string(st.Snapshot.State) != string(writerState(room, at))) {
 			return fmt.Errorf("Load(%s) = snapshot at %d, %d was confirmed, or its bytes differ", room, at, c.saved[room])
+		}
+		if after, before, found := st.Gap(); found {
+			return fmt.Errorf("Load(%s): %w between %v and %v", room, errGap, after, before)
 		}
 		for _, r := range st.Tail {
 			if at++; r.Pos.Seq != at || string(r.Update) != string(writerUpdate(room, at)) {

@@ -100,26 +100,24 @@ func (s *Store) commit(g *group, maxSize int) (Commit, error) {
 	first := s.logFirst
 	tx := 0
 	s.log.MaxSize = maxSize
-	err := guard(func() error {
-		return s.log.Update(func(btx *bolt.Tx) error {
-			tx = btx.ID()
-			batches, directories := btx.Bucket(bucketBatches), btx.Bucket(bucketDirectories)
-			batches.FillPercent, directories.FillPercent = 1, 1
-			s.value, s.runs = s.seal.appendBatch(s.value[:0], s.runs[:0], lsn, uint64(tx), g)
-			s.dirValue = s.seal.appendDirectory(s.dirValue[:0], lsn, s.runs)
-			if err := batches.Put(key, s.value); err != nil {
-				return err
-			}
-			if err := directories.Put(key, s.dirValue); err != nil {
-				return err
-			}
-			if err := batches.SetSequence(lsn); err != nil {
-				return err
-			}
-			var err error
-			first, err = s.trimLog(btx, s.logFirst, s.safeFloor.Load())
+	err := s.log.Update(func(btx *bolt.Tx) error {
+		tx = btx.ID()
+		batches, directories := btx.Bucket(bucketBatches), btx.Bucket(bucketDirectories)
+		batches.FillPercent, directories.FillPercent = 1, 1
+		s.value, s.runs = s.seal.appendBatch(s.value[:0], s.runs[:0], lsn, uint64(tx), g)
+		s.dirValue = s.seal.appendDirectory(s.dirValue[:0], lsn, s.runs)
+		if err := batches.Put(key, s.value); err != nil {
 			return err
-		})
+		}
+		if err := directories.Put(key, s.dirValue); err != nil {
+			return err
+		}
+		if err := batches.SetSequence(lsn); err != nil {
+			return err
+		}
+		var err error
+		first, err = s.trimLog(btx, s.logFirst, s.safeFloor.Load())
+		return err
 	})
 	if err == nil {
 		err = s.committed(tx)
@@ -147,13 +145,11 @@ func (s *Store) commit(g *group, maxSize int) (Commit, error) {
 // committed checks that the file shows transaction tx as its newest. It costs a microsecond, and finds a write that did nothing
 // although it reported success.
 func (s *Store) committed(tx int) error {
-	return guard(func() error {
-		return s.log.View(func(seen *bolt.Tx) error {
-			if seen.ID() != tx {
-				return fmt.Errorf("transaction %d was written, the file shows %d", tx, seen.ID())
-			}
-			return nil
-		})
+	return s.log.View(func(seen *bolt.Tx) error {
+		if seen.ID() != tx {
+			return fmt.Errorf("transaction %d was written, the file shows %d", tx, seen.ID())
+		}
+		return nil
 	})
 }
 

@@ -63,10 +63,10 @@ func compactRooms(path string) error {
 	}
 	b, err := newBuilder(path)
 	if err != nil {
-		return errors.Join(err, guard(src.Close))
+		return errors.Join(err, src.Close())
 	}
-	err = guard(func() error { return bolt.Compact(b.db, src, 8*saveBytes) })
-	err = errors.Join(err, guard(src.Close))
+	err = guard(func() error { return bolt.Compact(b.db.DB, src.DB, 8*saveBytes) })
+	err = errors.Join(err, src.Close())
 	if err != nil {
 		return errors.Join(err, b.abandon())
 	}

@@ -53,11 +53,7 @@ func (s *Store) WriteTar(ctx context.Context, w io.Writer) error {
 func (s *Store) copyFiles(write func(name string, tx *bolt.Tx) error) error {
 	s.logMu.RLock()
 	defer s.logMu.RUnlock()
-	var log, rooms *bolt.Tx
-	err := guard(func() (err error) {
-		log, rooms, err = s.beginBoth()
-		return err
-	})
+	log, rooms, err := s.beginBoth()
 	if err != nil {
 		return err
 	}
@@ -75,13 +71,13 @@ func (s *Store) copyFiles(write func(name string, tx *bolt.Tx) error) error {
 // beginBoth begins a read transaction on each file so that both show the same moment: the log did not change in between.
 func (s *Store) beginBoth() (log, rooms *bolt.Tx, err error) {
 	for {
-		if log, err = s.log.Begin(false); err != nil {
+		if log, err = s.log.Begin(); err != nil {
 			return nil, nil, err
 		}
-		if rooms, err = s.rooms.Begin(false); err != nil {
+		if rooms, err = s.rooms.Begin(); err != nil {
 			return nil, nil, errors.Join(err, log.Rollback())
 		}
-		again, err := s.log.Begin(false)
+		again, err := s.log.Begin()
 		if err != nil {
 			return nil, nil, errors.Join(err, log.Rollback(), rooms.Rollback())
 		}

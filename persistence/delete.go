@@ -49,11 +49,9 @@ func (s *Store) known(room string) (bool, error) {
 	if known || lost {
 		return true, nil
 	}
-	err := guard(func() error {
-		return s.rooms.View(func(tx *bolt.Tx) error {
-			known = tx.Bucket(bucketRooms).Get([]byte(room)) != nil
-			return nil
-		})
+	err := s.rooms.View(func(tx *bolt.Tx) error {
+		known = tx.Bucket(bucketRooms).Get([]byte(room)) != nil
+		return nil
 	})
 	if isPageFault(err) {
 		return true, nil // it cannot be read, but it may be deleted

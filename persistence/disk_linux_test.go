@@ -342,8 +342,12 @@ func TestWriteError(t *testing.T) {
 			t.Errorf("%s: Open = %v, want nil", inject, err)
 			continue
 		}
+		lied := strings.Contains(inject, "retval")
+		if lied {
+			clear(c.saved) // the old page may be sound, and the room be there as before it was saved: what counts is its records
+		}
 		err = c.check(s)
-		if _, damaged := errors.AsType[*persistence.DamageError](err); err != nil && !(damaged && strings.Contains(inject, "retval")) {
+		if _, damaged := errors.AsType[*persistence.DamageError](err); err != nil && !(lied && (damaged || errors.Is(err, errGap))) {
 			t.Errorf("%s: %v", inject, err)
 		}
 		if err := s.Close(); err != nil {

@@ -39,3 +39,9 @@ func SchemaOf(dir, file string) (uint32, error) {
 	}
 	return sc.node.schema, nil
 }
+
+// OpenFile opens a file of bbolt as a store does.
+func OpenFile(path string) (*boltFile, error) { return openBolt(path, 0) }
+
+// IsPageFault tells whether err is a panic of bbolt.
+func IsPageFault(err error) bool { return isPageFault(err) }

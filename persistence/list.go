@@ -72,31 +72,29 @@ func (s *Store) addLog(i *Info) bool {
 func (s *Store) storedAfter(after string, limit int) (map[string]Info, error) {
 	infos := make(map[string]Info)
 	var damages []*DamageError
-	err := guard(func() error {
-		return s.rooms.View(func(tx *bolt.Tx) error {
-			c := tx.Bucket(bucketRooms).Cursor()
-			k, v := c.Seek([]byte(after))
-			if string(k) == after {
-				k, v = c.Next()
-			}
-			for ; k != nil && len(infos) < limit; k, v = c.Next() {
-				m, err := s.seal.decodeMeta(k, v)
-				if err != nil {
-					name := string(k)
-					if n, ok := s.seal.metaName(v); ok {
-						name = n
-					}
-					damages = append(damages, &DamageError{Room: name, File: roomsFile, What: "meta", Err: err})
-					infos[name] = Info{Room: name}
-					continue
+	err := s.rooms.View(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketRooms).Cursor()
+		k, v := c.Seek([]byte(after))
+		if string(k) == after {
+			k, v = c.Next()
+		}
+		for ; k != nil && len(infos) < limit; k, v = c.Next() {
+			m, err := s.seal.decodeMeta(k, v)
+			if err != nil {
+				name := string(k)
+				if n, ok := s.seal.metaName(v); ok {
+					name = n
 				}
-				if s.voided(string(k), m) {
-					continue
-				}
-				infos[string(k)] = metaInfo(string(k), m)
+				damages = append(damages, &DamageError{Room: name, File: roomsFile, What: "meta", Err: err})
+				infos[name] = Info{Room: name}
+				continue
 			}
-			return nil
-		})
+			if s.voided(string(k), m) {
+				continue
+			}
+			infos[string(k)] = metaInfo(string(k), m)
+		}
+		return nil
 	})
 	if isPageFault(err) {
 		err = &DamageError{File: roomsFile, What: "the list of rooms cannot be read", Err: err}

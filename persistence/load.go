@@ -75,28 +75,26 @@ func (s *Store) readRooms(room string, tomb uint64) (st Stored, m meta, found bo
 	damage := func(what string, err error) error {
 		return &DamageError{Room: room, File: roomsFile, What: what, Err: err}
 	}
-	err = guard(func() error {
-		return s.rooms.View(func(tx *bolt.Tx) error {
-			if v := tx.Bucket(bucketRooms).Get([]byte(room)); v != nil {
-				var err error
-				if m, err = s.seal.decodeMeta([]byte(room), v); err != nil {
-					return damage("meta", err)
-				}
-				if found = m.dirty > tomb || tomb == 0; !found {
-					m = meta{}
-				}
-			}
-			if found {
-				sv, state, err := s.seal.joinChunks(room, m, tx.Bucket(bucketChunks).Get)
-				if err != nil {
-					return damage("snapshot", err)
-				}
-				st = Stored{Snapshot: Snapshot{Pos: m.pos, State: state, StateVector: sv}, Pos: m.pos, Gen: m.gen}
-			}
+	err = s.rooms.View(func(tx *bolt.Tx) error {
+		if v := tx.Bucket(bucketRooms).Get([]byte(room)); v != nil {
 			var err error
-			st.Tail, err = s.readSegments(tx, nil, room, tomb)
-			return err
-		})
+			if m, err = s.seal.decodeMeta([]byte(room), v); err != nil {
+				return damage("meta", err)
+			}
+			if found = m.dirty > tomb || tomb == 0; !found {
+				m = meta{}
+			}
+		}
+		if found {
+			sv, state, err := s.seal.joinChunks(room, m, tx.Bucket(bucketChunks).Get)
+			if err != nil {
+				return damage("snapshot", err)
+			}
+			st = Stored{Snapshot: Snapshot{Pos: m.pos, State: state, StateVector: sv}, Pos: m.pos, Gen: m.gen}
+		}
+		var err error
+		st.Tail, err = s.readSegments(tx, nil, room, tomb)
+		return err
 	})
 	if isPageFault(err) {
 		err = damage("a page cannot be used", err)
@@ -157,7 +155,7 @@ func orderTail(tail []Record, pos Position, snapshot bool) []Record {
 func (s *Store) viewLog(fn func(*bolt.Tx) error) error {
 	s.logMu.RLock()
 	defer s.logMu.RUnlock()
-	return guard(func() error { return s.log.View(fn) })
+	return s.log.View(fn)
 }
 
 // runsOf returns a copy of the room's runs, and the LSN of its tombstone, if any.

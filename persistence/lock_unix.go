@@ -40,3 +40,6 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// unlock gives back the lock that bbolt holds on its file. Closing the file would not do while it is mapped into memory.
+func unlock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }

@@ -121,7 +121,7 @@ func createBolt(path string, fill func(*bolt.Tx) error) error {
 // builder writes a file under another name in several transactions, which are synced only once, by close.
 type builder struct {
 	path string
-	db   *bolt.DB
+	db   *boltFile
 }
 
 const newSuffix = ".new"
@@ -140,11 +140,11 @@ func newBuilder(path string) (*builder, error) {
 }
 
 func (b *builder) commit(fill func(*bolt.Tx) error) error {
-	return guard(func() error { return b.db.Update(fill) })
+	return b.db.Update(fill)
 }
 
 // close makes the file durable, still under its other name.
-func (b *builder) close() error { return errors.Join(b.db.Sync(), guard(b.db.Close)) }
+func (b *builder) close() error { return errors.Join(b.db.Sync(), b.db.Close()) }
 
 // rename gives the file, which is durable, its name. When renamed is true together with an error, the name belongs to the new file
 // and may, after a power cut, belong to the old one again.
@@ -171,5 +171,5 @@ func (b *builder) finish() error {
 
 // abandon removes the file, which may be closed.
 func (b *builder) abandon() error {
-	return errors.Join(guard(b.db.Close), os.Remove(b.path+newSuffix))
+	return errors.Join(b.db.Close(), os.Remove(b.path+newSuffix))
 }

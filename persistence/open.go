@@ -244,16 +244,14 @@ func (s *Store) salvageLog(path string, sc *scan, rooms node) error {
 
 // dirtyOf returns the first batch that matters to a room: everything before is covered by its snapshot.
 func (s *Store) dirtyOf(room string) (lsn uint64) {
-	err := guard(func() error {
-		return s.rooms.View(func(tx *bolt.Tx) error {
-			v := tx.Bucket(bucketRooms).Get([]byte(room))
-			if v == nil {
-				return nil
-			}
-			m, err := s.seal.decodeMeta([]byte(room), v)
-			lsn = m.dirty
-			return err
-		})
+	err := s.rooms.View(func(tx *bolt.Tx) error {
+		v := tx.Bucket(bucketRooms).Get([]byte(room))
+		if v == nil {
+			return nil
+		}
+		m, err := s.seal.decodeMeta([]byte(room), v)
+		lsn = m.dirty
+		return err
 	})
 	if err != nil {
 		return 0
@@ -263,47 +261,43 @@ func (s *Store) dirtyOf(room string) (lsn uint64) {
 
 // readParked puts the parked records into the index. Rooms whose list is damaged are set aside already.
 func (s *Store) readParked() error {
-	return guard(func() error {
-		return s.rooms.View(func(tx *bolt.Tx) error {
-			b := tx.Bucket(bucketParked)
-			if b == nil {
+	return s.rooms.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketParked)
+		if b == nil {
+			return nil
+		}
+		return b.ForEach(func(k, v []byte) error {
+			list, err := s.seal.decodeList(k, v)
+			if err != nil {
 				return nil
 			}
-			return b.ForEach(func(k, v []byte) error {
-				list, err := s.seal.decodeList(k, v)
-				if err != nil {
-					return nil
-				}
-				for _, g := range list {
-					s.idx.park(string(k), g)
-				}
-				return nil
-			})
+			for _, g := range list {
+				s.idx.park(string(k), g)
+			}
+			return nil
 		})
 	})
 }
 
 // dropCovered takes out of the index what snapshots already have.
 func (s *Store) dropCovered() error {
-	return guard(func() error {
-		return s.rooms.View(func(tx *bolt.Tx) error {
-			rooms := tx.Bucket(bucketRooms)
-			for room, l := range s.idx.rooms {
-				v := rooms.Get([]byte(room))
-				if v == nil {
-					continue
-				}
-				m, err := s.seal.decodeMeta([]byte(room), v)
-				if err != nil {
-					continue // Load names it
-				}
-				if m.dirty > l.tomb {
-					s.idx.buried(room, l.tomb)
-					s.idx.covered(room, m.pos)
-				}
+	return s.rooms.View(func(tx *bolt.Tx) error {
+		rooms := tx.Bucket(bucketRooms)
+		for room, l := range s.idx.rooms {
+			v := rooms.Get([]byte(room))
+			if v == nil {
+				continue
 			}
-			return nil
-		})
+			m, err := s.seal.decodeMeta([]byte(room), v)
+			if err != nil {
+				continue // Load names it
+			}
+			if m.dirty > l.tomb {
+				s.idx.buried(room, l.tomb)
+				s.idx.covered(room, m.pos)
+			}
+		}
+		return nil
 	})
 }
 
@@ -316,14 +310,12 @@ func (s *Store) resumeJobs() error {
 			}
 		}
 	}
-	return guard(func() error {
-		return s.rooms.View(func(tx *bolt.Tx) error {
-			return tx.Bucket(bucketGarbage).ForEach(func(k, _ []byte) error {
-				if room, gen, _, err := decodeChunkKey(k); err == nil {
-					s.saver.sweep(generation{room: room, gen: gen})
-				}
-				return nil
-			})
+	return s.rooms.View(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketGarbage).ForEach(func(k, _ []byte) error {
+			if room, gen, _, err := decodeChunkKey(k); err == nil {
+				s.saver.sweep(generation{room: room, gen: gen})
+			}
+			return nil
 		})
 	})
 }

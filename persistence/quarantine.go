@@ -52,16 +52,14 @@ func (s *Store) readQuarantine(n node) error {
 	if s.lost, err = decodeLosses(n.lost); err != nil {
 		return err
 	}
-	return guard(func() error {
-		return s.rooms.View(func(tx *bolt.Tx) error {
-			return tx.Bucket(bucketQuarantine).ForEach(func(k, v []byte) error {
-				if d, pardon := readVerdict(s.seal, k, v); d != nil {
-					s.quarantine[d.Room] = d
-				} else {
-					s.pardoned[string(k)] = pardon
-				}
-				return nil
-			})
+	return s.rooms.View(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketQuarantine).ForEach(func(k, v []byte) error {
+			if d, pardon := readVerdict(s.seal, k, v); d != nil {
+				s.quarantine[d.Room] = d
+			} else {
+				s.pardoned[string(k)] = pardon
+			}
+			return nil
 		})
 	})
 }
@@ -72,15 +70,13 @@ func (s *Store) putQuarantine(damages []*DamageError, lost losses) error {
 	if err != nil {
 		return err
 	}
-	return guard(func() error {
-		return s.rooms.Update(func(tx *bolt.Tx) error {
-			for _, d := range damages {
-				if err := tx.Bucket(bucketQuarantine).Put([]byte(d.Room), appendVerdict(s.seal, d)); err != nil {
-					return err
-				}
+	return s.rooms.Update(func(tx *bolt.Tx) error {
+		for _, d := range damages {
+			if err := tx.Bucket(bucketQuarantine).Put([]byte(d.Room), appendVerdict(s.seal, d)); err != nil {
+				return err
 			}
-			return tx.Bucket(bucketNode).Put(keyLost, s.seal.stamp(text, 0, keyLost))
-		})
+		}
+		return tx.Bucket(bucketNode).Put(keyLost, s.seal.stamp(text, 0, keyLost))
 	})
 }
 

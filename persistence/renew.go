@@ -56,47 +56,45 @@ func (s *Store) renew() error {
 	}
 	renamed, err := b.rename()
 	if !renamed {
-		return errors.Join(err, guard(fresh.Close), b.abandon())
+		return errors.Join(err, fresh.Close(), b.abandon())
 	}
 	old := s.log
 	s.log = fresh
 	if err != nil {
 		// Which of the two files has the name after a power cut is not known, so nothing may be confirmed that is in one of them only.
 		s.fenceOff(logFile, err)
-		return errors.Join(err, guard(old.Close))
+		return errors.Join(err, old.Close())
 	}
 	if fi, err := os.Stat(path); err == nil {
 		s.opts.Events.renewed(fi.Size())
 	}
-	return guard(old.Close)
+	return old.Close()
 }
 
 // copyLog fills b with the batches of the log.
 func (s *Store) copyLog(b *builder) error {
-	return guard(func() error {
-		return s.log.View(func(src *bolt.Tx) error {
-			return b.db.Update(func(dst *bolt.Tx) error {
-				if err := putNode(dst, s.id, s.logFirst); err != nil {
+	return s.log.View(func(src *bolt.Tx) error {
+		return b.db.Update(func(dst *bolt.Tx) error {
+			if err := putNode(dst, s.id, s.logFirst); err != nil {
+				return err
+			}
+			batches, directories, err := logBuckets(dst)
+			if err != nil {
+				return err
+			}
+			last := src.Bucket(bucketBatches).Sequence()
+			for lsn := s.logFirst; lsn <= last; lsn++ {
+				key := binary.BigEndian.AppendUint64(nil, lsn)
+				value, dir := src.Bucket(bucketBatches).Get(key), src.Bucket(bucketDirectories).Get(key)
+				if _, err := s.seal.decodeBatch(nil, value, lsn); err != nil {
+					return fmt.Errorf("batch %d: %w", lsn, err)
+				}
+				value = s.seal.restampBatch(value, uint64(dst.ID()))
+				if err := errors.Join(batches.Put(key, value), directories.Put(key, bytes.Clone(dir))); err != nil {
 					return err
 				}
-				batches, directories, err := logBuckets(dst)
-				if err != nil {
-					return err
-				}
-				last := src.Bucket(bucketBatches).Sequence()
-				for lsn := s.logFirst; lsn <= last; lsn++ {
-					key := binary.BigEndian.AppendUint64(nil, lsn)
-					value, dir := src.Bucket(bucketBatches).Get(key), src.Bucket(bucketDirectories).Get(key)
-					if _, err := s.seal.decodeBatch(nil, value, lsn); err != nil {
-						return fmt.Errorf("batch %d: %w", lsn, err)
-					}
-					value = s.seal.restampBatch(value, uint64(dst.ID()))
-					if err := errors.Join(batches.Put(key, value), directories.Put(key, bytes.Clone(dir))); err != nil {
-						return err
-					}
-				}
-				return batches.SetSequence(last)
-			})
+			}
+			return batches.SetSequence(last)
 		})
 	})
 }

@@ -175,34 +175,31 @@ func (v *saver) commit(jobs []*job) []*job {
 	floor, last := s.idx.floor(), s.idx.last
 	s.mu.Unlock()
 	var touched, finished []*job
-	err := guard(func() error {
-		touched, finished = nil, nil
-		return s.rooms.Update(func(tx *bolt.Tx) error {
-			if err := s.putFloor(tx, floor, last); err != nil {
-				return err
+	err := s.rooms.Update(func(tx *bolt.Tx) error {
+		if err := s.putFloor(tx, floor, last); err != nil {
+			return err
+		}
+		budget := saveBytes
+		busy := make(map[string]bool) // steps of one room's jobs come one after the other
+		for _, j := range jobs {
+			if budget <= 0 {
+				break
 			}
-			budget := saveBytes
-			busy := make(map[string]bool) // steps of one room's jobs come one after the other
-			for _, j := range jobs {
-				if budget <= 0 {
-					break
-				}
-				if busy[j.room] && j.room != "" {
-					continue
-				}
-				busy[j.room] = true
-				touched = append(touched, j)
-				used, done, err := j.step(tx, budget)
-				if err != nil {
-					return &jobError{j, err}
-				}
-				budget -= used
-				if done {
-					finished = append(finished, j)
-				}
+			if busy[j.room] && j.room != "" {
+				continue
 			}
-			return nil
-		})
+			busy[j.room] = true
+			touched = append(touched, j)
+			used, done, err := j.step(tx, budget)
+			if err != nil {
+				return &jobError{j, err}
+			}
+			budget -= used
+			if done {
+				finished = append(finished, j)
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return v.failed(jobs, touched, err)
@@ -231,7 +228,7 @@ func (v *saver) failed(jobs, touched []*job, err error) []*job {
 	if isDiskFull(err) {
 		return finishJobs(jobs, touched, fmt.Errorf("%w: %w", ErrDiskFull, err))
 	}
-	if isPageFault(err) {
+	if isPageFault(err) && len(touched) > 0 && !v.store.rooms.isStuck() { // otherwise it is no room's page, and nothing can be saved
 		if len(touched) > 1 { // find out whose page it is
 			for _, j := range touched {
 				for left := []*job{j}; len(left) > 0; {

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // Store is an open data directory. It owns four goroutines: the committer (wal.db), the saver (rooms.db), the housekeeper
@@ -20,7 +18,7 @@ type Store struct {
 	id    []byte
 	seal  seal
 	lock  *os.File
-	rooms *bolt.DB
+	rooms *boltFile
 	queue *queue
 	saver *saver
 	stop  chan struct{} // closed by Close: the housekeeper ends
@@ -32,7 +30,7 @@ type Store struct {
 
 	// log is replaced by the committer, which holds logMu for it; others hold logMu for reading while they use log.
 	logMu sync.RWMutex
-	log   *bolt.DB
+	log   *boltFile
 
 	// Owned by the committer.
 	logFirst uint64 // first LSN in wal.db
@@ -153,9 +151,9 @@ func (s *Store) Close() error {
 
 func (s *Store) closeFiles() error {
 	var errs []error
-	for _, db := range []*bolt.DB{s.log, s.rooms} {
+	for _, db := range []*boltFile{s.log, s.rooms} {
 		if db != nil {
-			errs = append(errs, guard(db.Close))
+			errs = append(errs, db.Close())
 		}
 	}
 	return errors.Join(append(errs, s.lock.Close())...)

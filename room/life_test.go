@@ -342,6 +342,28 @@ func TestDamagedRoomIsSetAside(t *testing.T) {
 	})
 }
 
+// TestGapIsSetAside has a store forget one record in the middle, as a disk does that has not written what it said.
+func TestGapIsSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := persistence.NewMemory(persistence.Options{})
+		for _, seq := range []uint64{1, 3} {
+			r := persistence.Record{Room: "r", Pos: persistence.Position{Epoch: 1, Seq: seq}, Update: []byte{0, 0}}
+			done := make(chan error, 1)
+			if err := store.Append([]persistence.Record{r}, func(err error) { done <- err }); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := startOn(t, store, room.Options{})
+		defer w.stop()
+		if err := w.tryJoin("r", &client{}, peer(0)); reason(err) != protocol.Quarantined || !strings.Contains(err.Error(), "between 1-1 and 1-3") {
+			t.Errorf("Join = %v, want Quarantined between 1-1 and 1-3", err)
+		}
+	})
+}
+
 func TestUndecodableSnapshotIsSetAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := persistence.NewMemory(persistence.Options{})

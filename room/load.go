@@ -11,8 +11,8 @@ import (
 	"weft/protocol"
 )
 
-// load reads a room from the store. A room whose stored bytes are damaged or
-// cannot be decoded is Quarantined; other failures may pass and are Internal. took
+// load reads a room from the store. A room whose stored bytes are damaged, have
+// a gap or cannot be decoded is Quarantined; other failures may pass and are Internal. took
 // is the time without the wait for its turn.
 func (g *Registry) load(sl *slot) (r *room, replayed int, took time.Duration, failed *protocol.CloseError) {
 	select {
@@ -35,6 +35,9 @@ func (g *Registry) loadNow(sl *slot) (r *room, replayed int, failed *protocol.Cl
 		return nil, 0, &protocol.CloseError{Reason: protocol.Quarantined, Cause: err}
 	case err != nil && !errors.Is(err, persistence.ErrNotFound):
 		return nil, 0, &protocol.CloseError{Reason: protocol.Internal, Detail: "load room", Cause: err}
+	}
+	if after, before, gap := stored.Gap(); gap {
+		return nil, 0, protocol.Quarantined.Closef("the updates between %v and %v are not on the disk", after, before)
 	}
 	doc, left, err := g.replay(sl.name, stored)
 	if err != nil {
