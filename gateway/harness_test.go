@@ -283,6 +283,14 @@ func (r *recorder) pauses(by string) time.Duration {
 	return r.paused[by]
 }
 
+// untilGone waits until a connection of a protocol to a room is gone, and with it the place that it was counted in.
+func (r *recorder) untilGone(t testing.TB, proto, name string) {
+	t.Helper()
+	r.until(t, "the end of a connection to "+name, func() bool {
+		return slices.ContainsFunc(r.closed, func(e gateway.ConnEnd) bool { return e.Protocol == proto && e.Room == name })
+	})
+}
+
 // until waits until cond, which runs with the recorder locked, is true.
 func (r *recorder) until(t testing.TB, what string, cond func() bool) {
 	t.Helper()

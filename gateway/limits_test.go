@@ -27,7 +27,7 @@ func TestRoomIsFull(t *testing.T) {
 	r.join("/yjs/another").echo("not full")
 
 	first.Close()
-	r.events.until(t, "the place", func() bool { return len(r.events.exited) == 1 })
+	r.events.untilGone(t, "y-websocket", "full")
 	r.join("/yjs/full").echo("in the free place")
 }
 
@@ -48,9 +48,8 @@ func TestConnectionsOfAUser(t *testing.T) {
 	r.join("/yjs/a?token=" + bob).echo("another user")
 	one.enter("d", ada)
 
-	left := len(r.events.exits())
 	two.Close()
-	r.events.until(t, "the connection", func() bool { return len(r.events.exited) == left+1 })
+	r.events.untilGone(t, "y-websocket", "a")
 	r.join("/yjs/b?token=" + ada).echo("in the free place")
 }
 
