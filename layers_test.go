@@ -28,6 +28,7 @@ var levels = map[string]int{
 	"crdt/crdttest/naive":   1,
 	"crdt/lib0":             1,
 	"persistence":           1,
+	"protocol/weftv1":       1, // generated from protocol/weft.proto
 	"crdt":                  2,
 	"persistence/storetest": 2,
 	"presence":              2,
@@ -71,7 +72,7 @@ var homes = map[string][]string{
 	"golang.org/x/sync":                       anywhere,
 	"golang.org/x/sys":                        anywhere,
 	"golang.org/x/time":                       anywhere,
-	"google.golang.org/protobuf":              {"protocol"},
+	"google.golang.org/protobuf":              {"protocol", "protocol/client", "protocol/weftv1"},
 	"pgregory.net/rapid":                      testsOnly,
 }
 
