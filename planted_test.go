@@ -70,6 +70,16 @@ var plants = []plant{
 		edits: []string{"if m.join = false; !m.fewer {", "if m.join = false; true {"},
 		tests: []string{"./crdt", "-run", "TestLoadCollected"},
 	},
+	{
+		name: "remember a wrong place", file: "crdt/edit.go",
+		edits: []string{"at: r, index: c.index}", "at: r, index: c.index + 1}"},
+		tests: []string{"./crdt", "-run", "^TestLocalTwins$"},
+	},
+	{
+		name: "leave deleted text behind", file: "crdt/erase.go",
+		edits: []string{"t.erased == len(t.deletes) && ", ""},
+		tests: []string{"./crdt", "-run", "^TestLocalTwins$"},
+	},
 }
 
 // TestPlanted plants one bug after another in a copy of its file and runs the tests that are there to find it: every one

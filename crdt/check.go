@@ -1,6 +1,9 @@
 package crdt
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Check verifies the invariants of the document and returns the first that
 // does not hold. It is meant for tests: it visits everything.
@@ -42,6 +45,9 @@ func (d *Doc) checkMarks() error {
 	}
 	if err := d.checkMark(d.caret.list, mark{d.caret.at, d.caret.index}); err != nil {
 		return fmt.Errorf("caret: %w", err)
+	}
+	if !d.isContent(d.caret.at) || d.types[d.lists[d.caret.list].typ].formatted {
+		return errors.New("caret: not at content of a plain text or array")
 	}
 	return nil
 }

@@ -132,6 +132,7 @@ type Doc struct {
 	ranges  []deletion
 	caret   caret
 	marks   marks
+	asked   asked
 	local   Tx       // of Edit
 	out     []byte   // an update on its way out
 	spelled []byte   // names of the item that is being written
@@ -162,7 +163,7 @@ func (d *Doc) reset() {
 	d.pending = pending{}
 	d.opened = nil
 	d.hot = siblings{}
-	d.caret, d.marks = caret{}, marks{}
+	d.caret, d.marks, d.asked = caret{}, marks{}, asked{typ: -1}
 	for name, kind := range d.opts.Types {
 		d.types[d.root(d.names.intern([]byte(name)))].kind = kind
 	}

@@ -73,7 +73,18 @@ func (tx *Tx) Map(root string) SharedMap { return SharedMap{tx.shared(root)} }
 func (tx *Tx) XML(root string) SharedXML { return SharedXML{tx.shared(root)} }
 
 func (tx *Tx) shared(root string) shared {
-	return shared{tx.d, tx.d.root(tx.d.names.intern([]byte(root)))}
+	d := tx.d
+	if d.asked.typ < 0 || d.asked.root != root {
+		name := d.names.intern([]byte(root))
+		d.asked = asked{d.names.text[name], d.root(name)}
+	}
+	return shared{d, d.asked.typ}
+}
+
+// asked is the root that an edit asked for last: the next one probably asks for it too.
+type asked struct {
+	root string
+	typ  int32 // -1 for none
 }
 
 // shared is a type inside a transaction.
@@ -149,7 +160,7 @@ func (s shared) plain() bool { return !s.d.types[s.t].formatted }
 // probably near. It is forgotten when its list changes in another way.
 type caret struct {
 	list  int32
-	at    ref    // an item of the list, 0 for none
+	at    ref    // an item of the list that is there and counts, 0 for none
 	index uint32 // units before it
 }
 
@@ -160,7 +171,7 @@ func (d *Doc) atCaret(c *cursor, n uint32) bool {
 		return false
 	}
 	it := d.items.at(k.at)
-	if n != k.index+it.length || it.deleted() || !it.countable() {
+	if n != k.index+it.length {
 		return false
 	}
 	c.left, c.right, c.index = k.at, it.right, n

@@ -91,6 +91,10 @@ func (t SharedText) Delete(index, length int) error {
 	if length == 0 {
 		return nil
 	}
+	t.s.d.mustBeEditable()
+	if t.s.plain() && t.s.d.erase(t.s.d.types[t.s.t].children, uint32(index), uint32(length)) {
+		return nil
+	}
 	c, err := t.s.seek(index)
 	if err != nil {
 		return err

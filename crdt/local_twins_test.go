@@ -28,6 +28,9 @@ func TestLocalTwins(t *testing.T) {
 			if r.IntN(6) == 0 {
 				w.meet(r)
 			}
+			if round%5 == 4 && r.IntN(12) == 0 {
+				w.undo(w.draw(r))
+			}
 		}
 		w.compare()
 	}
@@ -65,30 +68,42 @@ type twins struct {
 func newTwins(t testing.TB, keep bool) *twins {
 	o := crdt.Options{ClientID: 7, KeepDeleted: keep, Types: map[string]crdt.Kind{"text": crdt.Text}}
 	w := &twins{t: t, d: crdt.New(o), watched: crdt.New(o)}
-	o.ClientID = 1 << 33
+	o.ClientID, o.KeepDeleted = 1<<33, false
 	w.other = crdt.New(o)
 	w.watched.Observe(crdt.Observer{})
 	return w
 }
 
-// edit makes the edits in both, in one transaction.
-func (w *twins) edit(edits []twinEdit) {
-	w.t.Helper()
-	f := func(place *int) func(*crdt.Tx) error {
-		return func(tx *crdt.Tx) error {
-			for i, e := range edits {
-				if err := e(tx, place); err != nil {
-					return fmt.Errorf("edit %d: %w", i, err)
-				}
+// together makes one transaction of edits.
+func together(edits []twinEdit, place *int) func(*crdt.Tx) error {
+	return func(tx *crdt.Tx) error {
+		for i, e := range edits {
+			if err := e(tx, place); err != nil {
+				return fmt.Errorf("edit %d: %w", i, err)
 			}
-			return nil
 		}
+		return nil
 	}
-	got, gotErr := w.d.Edit(f(&w.places[0]))
-	want, wantErr := w.watched.Edit(f(&w.places[1]))
-	if gotErr != nil || wantErr != nil {
-		w.t.Fatalf("Edit = %v and, watched, %v", gotErr, wantErr)
+}
+
+// undo takes an edit back and makes it again, with an UndoManager that then goes.
+func (w *twins) undo(e twinEdit) {
+	w.t.Helper()
+	o := crdt.UndoOptions{Scope: []crdt.TypeID{crdt.RootID("text"), crdt.RootID("array")}}
+	u, watched := crdt.NewUndoManager(w.d, o), crdt.NewUndoManager(w.watched, o)
+	w.edit([]twinEdit{e})
+	for _, step := range []func(*crdt.UndoManager) ([]byte, bool){(*crdt.UndoManager).Undo, (*crdt.UndoManager).Redo} {
+		got, _ := step(u)
+		want, _ := step(watched)
+		w.wrote(got, want)
 	}
+	u.Close()
+	watched.Close()
+}
+
+// wrote compares two updates and gives them to the third document.
+func (w *twins) wrote(got, want []byte) {
+	w.t.Helper()
 	if !slices.Equal(got, want) {
 		w.t.Fatalf("Edit wrote %x, want %x", got, want)
 	}
@@ -99,23 +114,39 @@ func (w *twins) edit(edits []twinEdit) {
 	}
 }
 
+// edit makes the edits in both, in one transaction.
+func (w *twins) edit(edits []twinEdit) {
+	w.t.Helper()
+	got, gotErr := w.d.Edit(together(edits, &w.places[0]))
+	want, wantErr := w.watched.Edit(together(edits, &w.places[1]))
+	if gotErr != nil || wantErr != nil {
+		w.t.Fatalf("Edit = %v and, watched, %v", gotErr, wantErr)
+	}
+	w.wrote(got, want)
+}
+
 // meet has the third document write, and the twins receive it.
 func (w *twins) meet(r *rand.Rand) {
 	w.t.Helper()
-	e := w.draw(r)
-	u, err := w.other.Edit(func(tx *crdt.Tx) error { return e(tx, &w.places[2]) })
+	edits := []twinEdit{w.draw(r), w.draw(r), w.draw(r)}[r.IntN(3):]
+	u, err := w.other.Edit(together(edits, &w.places[2]))
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if u != nil {
+		w.receive(u)
+	}
+	w.compare()
+}
+
+// receive applies an update to the twins.
+func (w *twins) receive(u []byte) {
+	w.t.Helper()
 	for _, d := range []*crdt.Doc{w.d, w.watched} {
-		if u == nil {
-			continue
-		}
 		if _, err := d.Apply(u, crdt.V1); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	w.compare()
 }
 
 func (w *twins) compare() {
@@ -173,3 +204,20 @@ func (w *twins) draw(r *rand.Rand) twinEdit {
 }
 
 var words = []string{"a", "b", "cd", "word ", "\u00e9", "\U0001f600"}
+
+// TestLocalTwinsKept deletes next to what came without its content in documents that keep theirs.
+func TestLocalTwinsKept(t *testing.T) {
+	w := newTwins(t, true)
+	for _, e := range []twinEdit{
+		func(tx *crdt.Tx, _ *int) error { return tx.Text("text").Insert(0, "hello!") },
+		func(tx *crdt.Tx, _ *int) error { return tx.Text("text").Delete(5, 1) },
+	} {
+		if _, err := w.other.Edit(together([]twinEdit{e}, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.receive(w.other.AppendDiff(nil, nil, crdt.V1))
+	w.edit([]twinEdit{func(tx *crdt.Tx, _ *int) error { return tx.Text("text").Insert(5, "") }}) // goes there only
+	w.edit([]twinEdit{func(tx *crdt.Tx, _ *int) error { return tx.Text("text").Delete(4, 1) }})
+	w.compare()
+}

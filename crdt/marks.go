@@ -1,5 +1,7 @@
 package crdt
 
+import "slices"
+
 // Local edits name places by index, remote ones by id. Most local edits are
 // where the last one was, which the caret remembers. For the others there are
 // marks: items whose index is known, left where a search was long.
@@ -61,20 +63,19 @@ func (m *marks) inserted(d *Doc, list int32, index, n uint32) {
 	if m.list != list {
 		return
 	}
-	keep := m.at[:0]
-	for _, k := range m.at {
-		switch {
-		case k.index > index:
-			k.index += n
-		case k.index == index:
-			if !d.isContent(k.ref) {
-				continue // on either side
-			}
+	here := false
+	for i := range m.at {
+		k := &m.at[i]
+		here = here || k.index == index
+		if k.index >= index {
 			k.index += n
 		}
-		keep = append(keep, k)
 	}
-	m.at = keep
+	if here {
+		m.at = slices.DeleteFunc(m.at, func(k mark) bool {
+			return k.index == index+n && !d.isContent(k.ref) // may stand on either side
+		})
+	}
 }
 
 // deleted shifts the marks behind n units that were deleted at an index.

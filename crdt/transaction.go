@@ -15,6 +15,7 @@ type transaction struct {
 	texts   []int32 // typed texts that changed
 	deleted []int32 // clients of deleted ranges in order of their first, see cleanup.go
 	frames  []frame // scratch of walks over nested types
+	erased  int     // of deletes: those that are done with, see erase.go
 	moved   int     // bytes of contents that were copied to merge
 	tidied  bool    // closing the transaction deleted formats
 }
@@ -35,7 +36,7 @@ func (d *Doc) begin() {
 	d.tx.n++
 	d.tx.touched, d.tx.texts = d.tx.touched[:0], d.tx.texts[:0]
 	d.tx.deletes, d.tx.merge = d.tx.deletes[:0], d.tx.merge[:0]
-	d.tx.moved = 0
+	d.tx.erased, d.tx.moved = 0, 0
 	d.tx.tidied, d.tx.changed, d.tx.seen = false, nil, nil
 }
 
@@ -191,6 +192,11 @@ func (d *Doc) commit(local bool) {
 		return
 	}
 	ch := &d.tx.changes
+	if d.tx.onlyErased() {
+		sortDeletes(&ch.deletes)
+		d.compactWasteful(ch)
+		return
+	}
 	cleanup := changes{cleanup: true}
 	if !local && d.needsCleanup() {
 		d.noteDeleted()
