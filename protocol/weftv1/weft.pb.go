@@ -16,10 +16,11 @@
 package weftv1
 
 import (
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	unsafe "unsafe"
+
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -964,19 +965,21 @@ func (x *ClientEnvelope) ClearClosing() {
 	}
 }
 
-const ClientEnvelope_Body_not_set_case case_ClientEnvelope_Body = 0
-const ClientEnvelope_Hello_case case_ClientEnvelope_Body = 2
-const ClientEnvelope_Refresh_case case_ClientEnvelope_Body = 3
-const ClientEnvelope_Join_case case_ClientEnvelope_Body = 4
-const ClientEnvelope_Leave_case case_ClientEnvelope_Body = 5
-const ClientEnvelope_Update_case case_ClientEnvelope_Body = 6
-const ClientEnvelope_Flow_case case_ClientEnvelope_Body = 7
-const ClientEnvelope_SetPresence_case case_ClientEnvelope_Body = 8
-const ClientEnvelope_Signal_case case_ClientEnvelope_Body = 9
-const ClientEnvelope_Ping_case case_ClientEnvelope_Body = 10
-const ClientEnvelope_Pong_case case_ClientEnvelope_Body = 11
-const ClientEnvelope_Fragment_case case_ClientEnvelope_Body = 12
-const ClientEnvelope_Closing_case case_ClientEnvelope_Body = 13
+const (
+	ClientEnvelope_Body_not_set_case case_ClientEnvelope_Body = 0
+	ClientEnvelope_Hello_case        case_ClientEnvelope_Body = 2
+	ClientEnvelope_Refresh_case      case_ClientEnvelope_Body = 3
+	ClientEnvelope_Join_case         case_ClientEnvelope_Body = 4
+	ClientEnvelope_Leave_case        case_ClientEnvelope_Body = 5
+	ClientEnvelope_Update_case       case_ClientEnvelope_Body = 6
+	ClientEnvelope_Flow_case         case_ClientEnvelope_Body = 7
+	ClientEnvelope_SetPresence_case  case_ClientEnvelope_Body = 8
+	ClientEnvelope_Signal_case       case_ClientEnvelope_Body = 9
+	ClientEnvelope_Ping_case         case_ClientEnvelope_Body = 10
+	ClientEnvelope_Pong_case         case_ClientEnvelope_Body = 11
+	ClientEnvelope_Fragment_case     case_ClientEnvelope_Body = 12
+	ClientEnvelope_Closing_case      case_ClientEnvelope_Body = 13
+)
 
 func (x *ClientEnvelope) WhichBody() case_ClientEnvelope_Body {
 	if x == nil {
@@ -1715,23 +1718,25 @@ func (x *ServerEnvelope) ClearClosing() {
 	}
 }
 
-const ServerEnvelope_Body_not_set_case case_ServerEnvelope_Body = 0
-const ServerEnvelope_Welcome_case case_ServerEnvelope_Body = 2
-const ServerEnvelope_Refreshed_case case_ServerEnvelope_Body = 3
-const ServerEnvelope_Joined_case case_ServerEnvelope_Body = 4
-const ServerEnvelope_Left_case case_ServerEnvelope_Body = 5
-const ServerEnvelope_Updated_case case_ServerEnvelope_Body = 6
-const ServerEnvelope_Ack_case case_ServerEnvelope_Body = 7
-const ServerEnvelope_Refused_case case_ServerEnvelope_Body = 8
-const ServerEnvelope_Presence_case case_ServerEnvelope_Body = 9
-const ServerEnvelope_Signal_case case_ServerEnvelope_Body = 10
-const ServerEnvelope_Ping_case case_ServerEnvelope_Body = 11
-const ServerEnvelope_Pong_case case_ServerEnvelope_Body = 12
-const ServerEnvelope_Fragment_case case_ServerEnvelope_Body = 13
-const ServerEnvelope_AccessChanged_case case_ServerEnvelope_Body = 14
-const ServerEnvelope_Moved_case case_ServerEnvelope_Body = 15
-const ServerEnvelope_Draining_case case_ServerEnvelope_Body = 16
-const ServerEnvelope_Closing_case case_ServerEnvelope_Body = 17
+const (
+	ServerEnvelope_Body_not_set_case  case_ServerEnvelope_Body = 0
+	ServerEnvelope_Welcome_case       case_ServerEnvelope_Body = 2
+	ServerEnvelope_Refreshed_case     case_ServerEnvelope_Body = 3
+	ServerEnvelope_Joined_case        case_ServerEnvelope_Body = 4
+	ServerEnvelope_Left_case          case_ServerEnvelope_Body = 5
+	ServerEnvelope_Updated_case       case_ServerEnvelope_Body = 6
+	ServerEnvelope_Ack_case           case_ServerEnvelope_Body = 7
+	ServerEnvelope_Refused_case       case_ServerEnvelope_Body = 8
+	ServerEnvelope_Presence_case      case_ServerEnvelope_Body = 9
+	ServerEnvelope_Signal_case        case_ServerEnvelope_Body = 10
+	ServerEnvelope_Ping_case          case_ServerEnvelope_Body = 11
+	ServerEnvelope_Pong_case          case_ServerEnvelope_Body = 12
+	ServerEnvelope_Fragment_case      case_ServerEnvelope_Body = 13
+	ServerEnvelope_AccessChanged_case case_ServerEnvelope_Body = 14
+	ServerEnvelope_Moved_case         case_ServerEnvelope_Body = 15
+	ServerEnvelope_Draining_case      case_ServerEnvelope_Body = 16
+	ServerEnvelope_Closing_case       case_ServerEnvelope_Body = 17
+)
 
 func (x *ServerEnvelope) WhichBody() case_ServerEnvelope_Body {
 	if x == nil {
@@ -4850,47 +4855,50 @@ const file_weft_proto_rawDesc = "" +
 	"\x0eCODE_TIMED_OUT\x10\x0f\x12\x14\n" +
 	"\x10CODE_UNSUPPORTED\x10\x10b\x06proto3"
 
-var file_weft_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_weft_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
-var file_weft_proto_goTypes = []any{
-	(Feature)(0),           // 0: weft.v1.Feature
-	(Role)(0),              // 1: weft.v1.Role
-	(Version)(0),           // 2: weft.v1.Version
-	(Durability)(0),        // 3: weft.v1.Durability
-	(Access)(0),            // 4: weft.v1.Access
-	(SyncMode)(0),          // 5: weft.v1.SyncMode
-	(Code)(0),              // 6: weft.v1.Code
-	(*ClientBatch)(nil),    // 7: weft.v1.ClientBatch
-	(*ServerBatch)(nil),    // 8: weft.v1.ServerBatch
-	(*ClientEnvelope)(nil), // 9: weft.v1.ClientEnvelope
-	(*ServerEnvelope)(nil), // 10: weft.v1.ServerEnvelope
-	(*Hello)(nil),          // 11: weft.v1.Hello
-	(*Welcome)(nil),        // 12: weft.v1.Welcome
-	(*Limits)(nil),         // 13: weft.v1.Limits
-	(*Refresh)(nil),        // 14: weft.v1.Refresh
-	(*Refreshed)(nil),      // 15: weft.v1.Refreshed
-	(*Ping)(nil),           // 16: weft.v1.Ping
-	(*Pong)(nil),           // 17: weft.v1.Pong
-	(*Fragment)(nil),       // 18: weft.v1.Fragment
-	(*Draining)(nil),       // 19: weft.v1.Draining
-	(*Closing)(nil),        // 20: weft.v1.Closing
-	(*Position)(nil),       // 21: weft.v1.Position
-	(*Join)(nil),           // 22: weft.v1.Join
-	(*Joined)(nil),         // 23: weft.v1.Joined
-	(*Leave)(nil),          // 24: weft.v1.Leave
-	(*Left)(nil),           // 25: weft.v1.Left
-	(*Update)(nil),         // 26: weft.v1.Update
-	(*Updated)(nil),        // 27: weft.v1.Updated
-	(*Ack)(nil),            // 28: weft.v1.Ack
-	(*Flow)(nil),           // 29: weft.v1.Flow
-	(*AccessChanged)(nil),  // 30: weft.v1.AccessChanged
-	(*Moved)(nil),          // 31: weft.v1.Moved
-	(*SetPresence)(nil),    // 32: weft.v1.SetPresence
-	(*Peer)(nil),           // 33: weft.v1.Peer
-	(*Presence)(nil),       // 34: weft.v1.Presence
-	(*Signal)(nil),         // 35: weft.v1.Signal
-	(*Refused)(nil),        // 36: weft.v1.Refused
-}
+var (
+	file_weft_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+	file_weft_proto_msgTypes  = make([]protoimpl.MessageInfo, 30)
+	file_weft_proto_goTypes   = []any{
+		Feature(0),             // 0: weft.v1.Feature
+		Role(0),                // 1: weft.v1.Role
+		Version(0),             // 2: weft.v1.Version
+		Durability(0),          // 3: weft.v1.Durability
+		Access(0),              // 4: weft.v1.Access
+		SyncMode(0),            // 5: weft.v1.SyncMode
+		Code(0),                // 6: weft.v1.Code
+		(*ClientBatch)(nil),    // 7: weft.v1.ClientBatch
+		(*ServerBatch)(nil),    // 8: weft.v1.ServerBatch
+		(*ClientEnvelope)(nil), // 9: weft.v1.ClientEnvelope
+		(*ServerEnvelope)(nil), // 10: weft.v1.ServerEnvelope
+		(*Hello)(nil),          // 11: weft.v1.Hello
+		(*Welcome)(nil),        // 12: weft.v1.Welcome
+		(*Limits)(nil),         // 13: weft.v1.Limits
+		(*Refresh)(nil),        // 14: weft.v1.Refresh
+		(*Refreshed)(nil),      // 15: weft.v1.Refreshed
+		(*Ping)(nil),           // 16: weft.v1.Ping
+		(*Pong)(nil),           // 17: weft.v1.Pong
+		(*Fragment)(nil),       // 18: weft.v1.Fragment
+		(*Draining)(nil),       // 19: weft.v1.Draining
+		(*Closing)(nil),        // 20: weft.v1.Closing
+		(*Position)(nil),       // 21: weft.v1.Position
+		(*Join)(nil),           // 22: weft.v1.Join
+		(*Joined)(nil),         // 23: weft.v1.Joined
+		(*Leave)(nil),          // 24: weft.v1.Leave
+		(*Left)(nil),           // 25: weft.v1.Left
+		(*Update)(nil),         // 26: weft.v1.Update
+		(*Updated)(nil),        // 27: weft.v1.Updated
+		(*Ack)(nil),            // 28: weft.v1.Ack
+		(*Flow)(nil),           // 29: weft.v1.Flow
+		(*AccessChanged)(nil),  // 30: weft.v1.AccessChanged
+		(*Moved)(nil),          // 31: weft.v1.Moved
+		(*SetPresence)(nil),    // 32: weft.v1.SetPresence
+		(*Peer)(nil),           // 33: weft.v1.Peer
+		(*Presence)(nil),       // 34: weft.v1.Presence
+		(*Signal)(nil),         // 35: weft.v1.Signal
+		(*Refused)(nil),        // 36: weft.v1.Refused
+	}
+)
+
 var file_weft_proto_depIdxs = []int32{
 	9,  // 0: weft.v1.ClientBatch.envelopes:type_name -> weft.v1.ClientEnvelope
 	10, // 1: weft.v1.ServerBatch.envelopes:type_name -> weft.v1.ServerEnvelope
