@@ -44,12 +44,17 @@ func (m *message) decodeV1(src []byte) error {
 		if err := m.addSection(client, count, d.Len()); err != nil {
 			return err
 		}
-		for range count {
+		for count > 0 {
+			var n uint64
+			if n, clock = m.plainV1(&d, client, clock, count); n == count {
+				break
+			}
 			length, err := m.structV1(&d, client, clock)
 			if err != nil {
 				return err
 			}
 			clock += length
+			count -= n + 1
 		}
 		m.endSection()
 	}
