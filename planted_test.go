@@ -80,6 +80,11 @@ var plants = []plant{
 		edits: []string{"t.erased == len(t.deletes) && ", ""},
 		tests: []string{"./crdt", "-run", "^TestLocalTwins$"},
 	},
+	{
+		name: "take one author for another", file: "crdt/plain_v1.go",
+		edits: []string{"1<<(8*a.size) - 1", "1<<(8*a.size-8) - 1"},
+		tests: []string{"./crdt", "-run", "TestPlain$"},
+	},
 }
 
 // TestPlanted plants one bug after another in a copy of its file and runs the tests that are there to find it: every one

@@ -292,11 +292,16 @@ func (m *message) checkSections() error {
 
 // push returns a new last block.
 func (m *message) push() *block {
+	m.add(block{origin: noID, ror: noID})
+	return &m.blocks[len(m.blocks)-1]
+}
+
+// add appends a block.
+func (m *message) add(b block) {
 	if n := len(m.blocks); n == cap(m.blocks) {
 		m.blocks = slices.Grow(m.blocks, max(min(n, m.most+1-n), 8)) // append would grow by a quarter and leave more behind
 	}
-	m.blocks = append(m.blocks, block{origin: noID, ror: noID})
-	return &m.blocks[len(m.blocks)-1]
+	m.blocks = append(m.blocks, b)
 }
 
 // settle checks the last block for what does not depend on the encoding and

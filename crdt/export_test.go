@@ -2,8 +2,11 @@ package crdt
 
 import (
 	"cmp"
+	"fmt"
 	"reflect"
 	"slices"
+
+	"weft/crdt/lib0"
 )
 
 // Unadmitted returns why the last message let in a struct that does not fit
@@ -39,3 +42,49 @@ func IsOrdered(update []byte, v Version) bool {
 
 // ItemSize returns what an item takes as the engine counts it, and in truth.
 func ItemSize() (counted, real int) { return itemSize, int(reflect.TypeFor[item]().Size()) }
+
+// DecodeBothWays decodes an update of format 1 with plainV1 and without, and
+// returns what comes of it.
+func DecodeBothWays(u []byte, lim Limits, join bool) (plain, careful string) {
+	lim = lim.withDefaults()
+	a, b := message{lim: lim, most: lim.Structs, join: join}, message{lim: lim, most: lim.Structs, join: join}
+	describe := func(m *message, err error) string {
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprint(m.clients, m.sections, m.blocks, m.pairs, m.deletes, m.count, m.named)
+	}
+	return describe(&a, a.decodeV1(u)), describe(&b, b.decodeCarefully(u))
+}
+
+func (m *message) decodeCarefully(u []byte) error {
+	m.reset(u, V1)
+	d := lib0.NewDecoder(u)
+	sections, err := m.authors(d.Uint())
+	if err != nil {
+		return err
+	}
+	for ; sections > 0 && d.Err() == nil; sections-- {
+		count, client, clock := d.Uint(), m.client(d.Uint()), d.Uint()
+		if d.Err() != nil {
+			break
+		}
+		if err := m.addSection(client, count, d.Len()); err != nil {
+			return err
+		}
+		for ; count > 0; count-- {
+			length, err := m.structV1(&d, client, clock)
+			if err != nil {
+				return err
+			}
+			clock += length
+		}
+		m.endSection()
+	}
+	if d.Err() == nil {
+		if err := m.deletesV1(&d); err != nil {
+			return err
+		}
+	}
+	return m.finish(&d)
+}

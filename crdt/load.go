@@ -1,6 +1,7 @@
 package crdt
 
 import (
+	"math/bits"
 	"slices"
 	"sort"
 )
@@ -23,6 +24,7 @@ type loader struct {
 	*applier
 	known   []uint32 // per section: first clock that is not placed yet
 	finders []finder // per section
+	settled []uint64 // per chunk, bit i: item i has its origins already
 }
 
 // finder finds blocks of one section by clock, as a rule without searching: for
@@ -54,6 +56,9 @@ const nearby = 8
 // find returns the item of the section that covers a clock.
 func (l *loader) find(section int32, clock uint32) ref {
 	f, s := &l.finders[section], &l.m.sections[section]
+	if f.shift == 0 {
+		return ref(s.first + f.starts[clock] + 1)
+	}
 	n := int(clock >> f.shift)
 	k, last := f.starts[n], s.n-1
 	if n+1 < len(f.starts) {
@@ -152,6 +157,7 @@ func (m *message) isWhole() bool {
 func (l *loader) layOut() {
 	d, m := l.d, l.m
 	d.items.reserve(len(m.blocks))
+	l.settled = make([]uint64, len(d.items.chunks))
 	d.clients = make([]client, 0, len(m.sections))
 	for i := range m.sections {
 		s := &m.sections[i]
@@ -271,6 +277,10 @@ func (l *loader) place(b *block, k int32, s *section) bool {
 			return false
 		}
 		p.list = left.list // noList for a collected one
+		if b.flags&hasRor == 0 && left.right == 0 && p.list != noList && b.kind != kindType {
+			l.hang(r, p.left, left)
+			return true
+		}
 	}
 	if b.flags&hasRor != 0 {
 		p.ror = id{l.doc[b.ror.client], b.ror.clock}
@@ -289,6 +299,19 @@ func (l *loader) place(b *block, k int32, s *section) bool {
 	}
 	l.link(r, &p)
 	return true
+}
+
+// hang is link for an item that comes behind the last one of its list, which is
+// its origin: that is how maps are written. Its ends are what they will be
+// until something comes between the two.
+func (l *loader) hang(r, leftRef ref, left *item) {
+	it := l.d.items.at(r)
+	it.list, it.left = left.list, leftRef
+	it.tag |= flagNoRor
+	l.settled[r>>chunkBits] |= 1 << (r & (chunkLen - 1))
+	left.right = r
+	l.d.lists[it.list].last = r
+	l.linked(r, it)
 }
 
 // parent returns the list of the parent that a block names, or noList.
@@ -329,9 +352,17 @@ func (l *loader) link(r ref, p *placing) {
 	}
 	if it.right != 0 {
 		d.items.at(it.right).left = r
+		l.settled[it.right>>chunkBits] &^= 1 << (it.right & (chunkLen - 1))
 	} else {
 		list.last = r
 	}
+	l.linked(r, it)
+}
+
+// linked does what follows from an item's being in its list.
+func (l *loader) linked(r ref, it *item) {
+	d := l.d
+	list := &d.lists[it.list]
 	t := list.typ
 	switch it.kind() {
 	case kindDeleted:
@@ -350,7 +381,7 @@ func (l *loader) link(r ref, p *placing) {
 		d.deleteItem(&d.tx.changes, it.left)
 	}
 	holder := d.types[t].item
-	if holder != 0 && d.items.at(holder).deleted() || d.lists[p.list].key != noKey && it.right != 0 {
+	if holder != 0 && d.items.at(holder).deleted() || list.key != noKey && it.right != 0 {
 		d.deleteItem(&d.tx.changes, r)
 	}
 }
@@ -370,20 +401,26 @@ func (l *loader) ror(r ref) id {
 	return noID
 }
 
-// settleEnds gives all items their origins.
+// settleEnds gives the other items their origins.
 func (l *loader) settleEnds() {
 	a := &l.d.items
-	ids := make([]id, 0, len(l.m.blocks)/2)
+	l.settled[0] |= 1 // no item
+	if n := a.used & (chunkLen - 1); n > 0 {
+		l.settled[len(l.settled)-1] |= ^uint64(0) << n
+	}
+	open := 0
+	for _, s := range l.settled {
+		open += bits.OnesCount64(^s)
+	}
+	ids := make([]id, 0, open)
 	cuts := make([]int, 0, 2*len(a.ends)) // where in ids those of each chunk end
 	var rors [chunkLen]id
 	for c := range a.ends {
 		e := &a.ends[c]
 		n := 0
-		for i := range a.chunks[c] {
+		for todo := ^l.settled[c]; todo != 0; todo &= todo - 1 {
+			i := bits.TrailingZeros64(todo)
 			r := ref(c<<chunkBits + i)
-			if r == 0 || r >= ref(a.used) {
-				continue
-			}
 			it := &a.chunks[c][i]
 			if o := l.origin(r); o.client == noClient {
 				it.tag |= flagNoOrigin

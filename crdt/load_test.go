@@ -81,6 +81,18 @@ func TestLoadCollected(t *testing.T) {
 	}
 }
 
+// TestLoadNested applies a state in which a type that comes behind something lies too deep.
+func TestLoadNested(t *testing.T) {
+	u := one(3, 20, 0).raw(cType).uint(1).str("t").uint(0).raw(cString).uint(0, 20, 0).str("a").raw(cType|withLeft).uint(20, 1, 0).end()
+	for limit := range 3 {
+		o := crdt.Options{ClientID: 99, Limits: crdt.Limits{Types: 1 + limit}}
+		checkWays(t, o, u, crdt.V1)
+		if _, err := crdt.New(o).Apply(u, crdt.V1); (err == nil) != (limit > 0) {
+			t.Errorf("Apply in a document of %d types at most = %v", 1+limit, err)
+		}
+	}
+}
+
 // TestLoadCost applies a state whose client 20 writes often beside the first of
 // many characters of client 10, which are one run in the general way and cost
 // nothing there.
@@ -233,8 +245,11 @@ func FuzzLoad(f *testing.F) {
 	state := base(f)
 	addSeeds(f, state)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		checkLoad(t, dealt(data, state), crdt.V1)
-		checkLoad(t, dealerFrom(data).state(), crdt.V1)
+		for _, u := range [][]byte{dealt(data, state), dealerFrom(data).state()} {
+			checkLoad(t, u, crdt.V1)
+			checkPlain(t, u, crdt.Limits{})
+			checkPlain(t, append(u, make([]byte, 64)...), crdt.Limits{})
+		}
 	})
 }
 

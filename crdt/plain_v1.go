@@ -66,7 +66,7 @@ func (m *message) plainV1(d *lib0.Decoder, client int32, clock, count uint64) (n
 			break
 		}
 		b.clock, b.length = uint32(clock), uint32(length)
-		*m.push() = b
+		m.add(b)
 		m.count++
 		clock += length
 		i = at
