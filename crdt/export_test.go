@@ -88,3 +88,18 @@ func (m *message) decodeCarefully(u []byte) error {
 	}
 	return m.finish(&d)
 }
+
+// Crossed tells whether a struct names an origin at or behind its right origin
+// in what one author wrote, which only a forged one does. Where it stands
+// depends on whether both were in one item when it came, in yjs too.
+func Crossed(d *Doc) bool {
+	for c := range d.clients {
+		for p := d.clients[c].index.start(); p.ok(); p = p.next() {
+			origin, ror := d.items.origin(p.ref()), d.items.ror(p.ref())
+			if origin.client != noClient && origin.client == ror.client && origin.clock >= ror.clock {
+				return true
+			}
+		}
+	}
+	return false
+}

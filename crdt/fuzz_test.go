@@ -139,7 +139,7 @@ func checkReloads(t *testing.T, o crdt.Options, d *crdt.Doc) {
 		if crdt.HasPending(d) {
 			continue // what was given up may fit at the second attempt, in yjs too
 		}
-		if got := views(t, back); i == 1 && got != want && lossless(t, d) {
+		if got := views(t, back); i == 1 && got != want && lossless(t, d) && !crdt.Crossed(d) {
 			t.Fatalf("Load(v%d %x) reads\n%s\nwant\n%s", v, state, got, want)
 		}
 		if got := back.AppendStateVector(nil); !bytes.Equal(got, d.AppendStateVector(nil)) {
