@@ -200,7 +200,7 @@ func (s *Server) adminAccess(w http.ResponseWriter, r *http.Request) {
 // restrictions apply. It tells whether something changed.
 func (a *attachment) allow(write bool) bool {
 	a.mu.Lock()
-	before := a.grant.Write
+	before := a.write
 	a.writes = write
 	a.mu.Unlock()
 	a.restrict()

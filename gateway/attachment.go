@@ -29,7 +29,7 @@ type attachment struct {
 	stage   stage
 	given   auth.Grant // by the token, or by who called setGrant
 	writes  bool       // an operator lets the client write, whatever its tokens say
-	grant   auth.Grant // what Options.Restrictions leave of both
+	write   bool       // what Options.Restrictions leave of both
 	askAt   time.Time  // when the client is to be asked for a new token; zero: not any more, or never
 	session Session    // once the room is joined
 	why     *protocol.CloseError
@@ -84,15 +84,15 @@ func (a *attachment) enter(g auth.Grant) error {
 		srv.places.remove(a)
 		return ended(why)
 	}
-	left, err := a.applyLocked()
-	if err != nil {
+	if err := a.applyLocked(); err != nil {
 		a.mu.Unlock()
 		return err
 	}
-	a.voice.changed(left.Write)
+	write := a.write
+	a.voice.changed(write)
 	a.mu.Unlock()
 	session, err := srv.o.Rooms.Join(a.conn.ctx, a.room, room.Peer{
-		ID: a.conn.start.ID, Dialect: a.dialect, Out: a.conn.out, ReadOnly: !left.Write, Acks: a.acks,
+		ID: a.conn.start.ID, Dialect: a.dialect, Out: a.conn.out, ReadOnly: !write, Acks: a.acks,
 		User:  presence.User{ID: g.User.ID, Name: g.User.Name},
 		Ended: func(err error) { a.finish(closeError(err)) },
 	})
@@ -105,8 +105,8 @@ func (a *attachment) enter(g auth.Grant) error {
 	a.mu.Lock()
 	if a.stage != over {
 		a.stage, a.session = inside, session
-		if a.grant.Write != left.Write {
-			session.SetReadOnly(!a.grant.Write)
+		if a.write != write {
+			session.SetReadOnly(!a.write)
 		}
 		a.mu.Unlock()
 		return nil
@@ -138,7 +138,7 @@ func (a *attachment) entry() Entry {
 	defer a.mu.Unlock()
 	s := &a.conn.start
 	return Entry{
-		Conn: s.ID, Room: a.room, Protocol: s.Protocol, Remote: s.Remote, User: a.given.User, Write: a.grant.Write,
+		Conn: s.ID, Room: a.room, Protocol: s.Protocol, Remote: s.Remote, User: a.given.User, Write: a.write,
 	}
 }
 
@@ -146,7 +146,9 @@ func (a *attachment) entry() Entry {
 func (a *attachment) granted() auth.Grant {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.grant
+	g := a.given
+	g.Write = a.write
+	return g
 }
 
 // setGrant replaces what the client may do: after a new token, or because an operator wants it so. It counts from the
@@ -168,33 +170,32 @@ func (a *attachment) restrict() {
 		a.mu.Unlock()
 		return
 	}
-	before := a.grant.Write // also of a client that has left: the room may have to handle what it sent
-	left, err := a.applyLocked()
-	if err != nil {
+	before := a.write // also of a client that has left: the room may have to handle what it sent
+	if err := a.applyLocked(); err != nil {
 		a.mu.Unlock()
 		a.end(closeError(err))
 		return
 	}
-	changed := before != left.Write
+	changed := before != a.write
 	if changed && a.session != nil {
-		a.session.SetReadOnly(!left.Write) // with mu held, so that of two changes the last one counts; it does not block
+		a.session.SetReadOnly(!a.write) // with mu held, so that of two changes the last one counts; it does not block
 	}
 	if changed && a.stage != over {
-		a.voice.changed(left.Write)
+		a.voice.changed(a.write)
 	}
 	a.mu.Unlock()
 }
 
 // applyLocked works out what the restrictions leave. It calls out with mu held, so that of two answers the newer one
 // counts; the restrictions' own lock is below this one.
-func (a *attachment) applyLocked() (auth.Grant, error) {
+func (a *attachment) applyLocked() error {
 	g := a.given
 	g.Write = g.Write || a.writes
 	left, err := a.conn.srv.o.Restrictions.Apply(g, a.room)
 	if err == nil {
-		a.grant = left
+		a.write = left.Write
 	}
-	return left, err
+	return err
 }
 
 // A client that can be asked for a new token is asked askBefore its grant ends, or when two thirds of a short one have

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,20 +29,21 @@ type conn struct {
 	speaks  endpoint // what is spoken on it
 	nc      net.Conn // the connection below socket; only write and the deadlines touch it directly
 	ws      *websocket.Conn
+	sock    *socket // what ws reads
 	out     *room.Outbox
 	born    time.Time
 	ctx     context.Context // ends with the connection; its end is what joins and sessions wait for
 	cancel  context.CancelFunc
-	done    chan struct{}        // closed by the writer after its last write
-	own     allowance            // what this connection may send
 	address *share[netip.Prefix] // what those of its address may; nil: no bound
 	user    atomic.Pointer[share[string]]
 	who     atomic.Pointer[auth.User]
 
-	tasks sync.WaitGroup // goroutines of the endpoint, which end with ctx; run waits for them
+	written sync.WaitGroup // done after the last write of the writer
+	tasks   sync.WaitGroup // goroutines of the endpoint, which end with ctx; run waits for them
 
-	// Owned by run.
-	in incoming
+	// Owned by run and doze, of which there is one.
+	in  incoming
+	own *allowance // what this connection may send; nil: it has sent nothing lately
 
 	// Counted by the writer, read by anyone.
 	bytesOut    atomic.Int64
@@ -54,10 +57,10 @@ type conn struct {
 	writing bool                 // a writer goroutine exists
 	pending bool                 // there may be something to write
 	ping    bool                 // a ping is due
+	said    int32                // bytes that say has queued since everything was written
 	pong    []byte               // the payload of the newest ping of the client, nil when it is answered
-	said    int                  // bytes that say has queued since everything was written
 	ending  *protocol.CloseError // why the connection ends, the first reason given; nil while it does not
-	endBy   time.Time            // when ending: the deadline of what is left to write and read
+	endBy   time.Duration        // when ending: the deadline of what is left to write and read, since born
 }
 
 const (
@@ -67,16 +70,23 @@ const (
 	discardTime = time.Second
 )
 
-// run is the connection's goroutine. It returns when nothing of the connection is left.
-func (c *conn) run() {
+// run is the connection's goroutine while something happens. It hands over to doze when its client is quiet, and returns
+// when nothing of the connection is left. err is what doze was woken by: nil, as at first, or an error of peek.
+func (c *conn) run(err error) {
+	why := c.serve(err)
+	if why == nil {
+		go c.doze() // in wg since its place was taken
+		return
+	}
 	defer c.srv.conns.give(c.start.Remote.Addr())
-	c.end(c.serve())
-	<-c.done
+	c.end(why)
+	c.written.Wait()
 	c.tasks.Wait()
 	c.discard()
 	c.srv.users.leave(c.user.Swap(nil))
 	c.srv.addresses.leave(c.address)
 	c.out.Close()
+	c.sock.buf.giveBack()
 	_ = c.nc.Close() // nothing to do about an error of a socket that is given up
 	c.srv.conns.remove(c)
 	if c.srv.o.Events.Closed != nil {
@@ -110,36 +120,66 @@ func (c *conn) summary() ConnEnd {
 
 // serve hands the endpoint every message, and goes on reading when the connection is to end, for the client's answer to
 // the close frame: closing a socket with unread bytes in it resets the connection, and the client would lose the close
-// code with it. It returns when nothing more can be read, with the reason for that.
-func (c *conn) serve() (why *protocol.CloseError) {
-	defer c.speaks.leave()
-	defer func() { c.srv.memory.give(&c.in.memory) }() // of a message whose handling panicked
+// code with it. It returns when nothing more can be read, with the reason for that, and with nil when the connection may
+// doze. err is that of run.
+func (c *conn) serve(err error) (why *protocol.CloseError) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.srv.panicked("connection", v)
 			c.in.broken = true
 			why = protocol.Internal.Closef("panic")
 		}
+		if why != nil {
+			c.srv.memory.give(&c.in.memory) // of a message whose handling panicked
+			c.speaks.leave()
+		}
 	}()
-	if err := c.speaks.start(); err != nil {
-		c.end(closeError(err))
+	if c.in.started {
+		err = c.rouse(err)
+	} else {
+		c.in.started = true
+		if err := c.speaks.start(); err != nil {
+			c.end(closeError(err))
+		}
 	}
-	c.armRead(min(pingAfter, c.srv.o.AuthTime))
+	if err == nil {
+		c.armRead(dozeAfter)
+	}
 	for {
-		frame, ok, err := c.readMessage()
+		if err == nil {
+			err = c.peek()
+		}
+		if err == nil {
+			err = c.receive()
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if err = c.watch(); err == nil && c.mayDoze() {
+				return nil
+			}
+			c.armRead(dozeAfter)
+		}
 		if err != nil {
 			return c.readFailure(err)
 		}
-		if !ok {
-			continue
-		}
-		err = c.speaks.receive(frame)
-		c.srv.memory.give(&c.in.memory)
-		if err != nil {
-			c.end(closeError(err))
-		}
-		c.pace(len(frame))
 	}
+}
+
+// receive takes what peek has found, the rest of which it waits for.
+func (c *conn) receive() error {
+	if taken, err := c.takeControl(); taken || err != nil {
+		return err
+	}
+	frame, ok, err := c.readMessage()
+	if err != nil || !ok {
+		return err
+	}
+	err = c.speaks.receive(frame)
+	c.srv.memory.give(&c.in.memory)
+	if err != nil {
+		c.end(closeError(err))
+	}
+	c.pace(len(frame))
+	return nil
 }
 
 // Bounds of what a connection says by itself, beside what rooms tell: answers to tokens, goodbyes, pongs.
@@ -152,7 +192,7 @@ const (
 // the server say more than maxSaid without reading it is ended. Any goroutine may call it.
 func (c *conn) say(frame []byte) {
 	c.mu.Lock()
-	c.said += len(frame) + sayCost
+	c.said = int32(min(int(c.said)+len(frame)+sayCost, math.MaxInt32))
 	said := c.said
 	c.mu.Unlock()
 	if said > maxSaid {
@@ -193,13 +233,13 @@ func (c *conn) end(why *protocol.CloseError) {
 	if c.ending == nil {
 		c.ending = why
 		now := time.Now()
-		c.endBy = now.Add(closeTime)
-		if why.Reason == protocol.Lost {
-			c.endBy = now
+		c.endBy = now.Sub(c.born)
+		if why.Reason != protocol.Lost {
+			c.endBy += closeTime
 		}
 		// Errors of a socket that is gone: its reads and writes will tell.
 		_ = c.nc.SetReadDeadline(now)
-		_ = c.nc.SetWriteDeadline(c.endBy)
+		_ = c.nc.SetWriteDeadline(c.born.Add(c.endBy))
 	}
 	c.mu.Unlock()
 	c.cancel() // a Join or Handle that waits gives up

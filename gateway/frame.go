@@ -10,6 +10,7 @@ import (
 //	FIN 0 0 0 opcode(4) | 0 length(7) | length(16 or 64, big endian) | payload
 const (
 	frameFin    = 0x80
+	frameMasked = 0x80 // of the second byte; only clients mask
 	frameBinary = 0x2
 	frameClose  = 0x8
 	framePing   = 0x9
@@ -17,6 +18,9 @@ const (
 
 	length16 = 126 // the 7-bit length that announces a 16-bit one
 	length64 = 127 // the 7-bit length that announces a 64-bit one
+
+	frameHead = 2 // bytes up to the mask or the payload, of frames with a 7-bit length
+	frameMask = 4 // bytes
 
 	maxControlPayload = 125                   // bytes, RFC 6455 section 5.5
 	maxCloseText      = maxControlPayload - 2 // bytes, the code takes two

@@ -9,8 +9,9 @@
 //
 // # Goroutines
 //
-// An idle connection is one goroutine, started fresh after the hijack so that net/http's buffers and deep stack are
-// freed: it reads. A second one exists only while there is something to write, and is the only one that ever writes to
+// A connection has one goroutine that reads, started fresh after the hijack so that net/http's buffers and deep stack are
+// freed; when its client is quiet, one that has no more than the smallest stack takes its place until something comes, see doze.
+// A second one exists only while there is something to write, and is the only one that ever writes to
 // the socket: data, pings, pongs and the close frame leave through it, everything queued in one Write. gorilla/websocket
 // does the handshake and reads frames; it never writes after the upgrade, see socket. The Hocuspocus endpoint, whose
 // clients enter many rooms over one socket, has a third one for as long as a token is being looked at. Grants that run

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"testing"
+	"time"
 
 	"weft/gateway"
 	"weft/protocol"
@@ -44,6 +45,11 @@ func idleClients(b *testing.B, n int, rooms gateway.Rooms) cost {
 	}
 	// Each sent a sync step 1, and rooms answer; the gateway alone has nothing to say.
 	r.events.until(b, "all messages", func() bool { return r.events.received == n })
+	for deadline := time.Now().Add(patience); dozing(b) < n; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.Fatalf("%d of %d connections doze after %v", dozing(b), n, patience)
+		}
+	}
 	heapAfter, stackAfter := inUse()
 	for _, c := range clients {
 		c.Close()

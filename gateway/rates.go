@@ -168,6 +168,10 @@ func (c *conn) belongsTo(u auth.User) {
 // than it may: TCP then slows the client down. One that goes on for excessTime is ended.
 func (c *conn) pace(n int) {
 	now := time.Now()
+	if c.own == nil {
+		a := newAllowance(c.srv.o.ConnRate, c.srv.o.Limits.Message)
+		c.own = &a
+	}
 	rest, by := c.own.spend(now, n), pausedByConn
 	if u := c.user.Load(); u != nil {
 		if d := u.spend(now, n); d > rest {

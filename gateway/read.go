@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"io"
-	"os"
 	"sync"
 	"time"
 
@@ -30,26 +29,29 @@ const (
 	// maxOverhead bounds the bytes of one message that are not payload. A frame adds 6 to 14 of them, so a message may
 	// come in at least 1,024 frames and in at most about 2,500; gorilla does not tell frames, but bytes can be counted.
 	maxOverhead = 1024*14 + readBuffer
-	// readBuffer is gorilla's buffer: large enough for an edit and its frame in one read, and paid by each idle
-	// connection. Longer payloads are read past it.
-	readBuffer = 512 // bytes
 )
 
 // incoming is the reading side of a conn; it belongs to the goroutine that runs it.
 type incoming struct {
-	lingering bool  // the connection is ending: messages are read for the sake of the close frame behind them
-	broken    bool  // the frames can no longer be understood
-	failed    error // the socket's own error, or what gave it up
+	started   bool    // the endpoint was
+	lingering bool    // the connection is ending: messages are read for the sake of the close frame behind them
+	broken    bool    // the frames can no longer be understood
+	between   bool    // the next byte is the first of a frame, and no message is unfinished
+	inMessage bool    // between a message's first frame header and its end
+	peeking   bool    // a read that ends with the deadline, see peek
+	controls  uint8   // pings and pongs in this second
+	unread    uint8   // bytes at the beginning of first
+	first     [8]byte // what doze has read
+	failed    error   // the socket's own error, or what gave it up
 
 	room string // of the last message, where the connection may be in several
 
 	bytes    int64
 	messages int64
 	lastRead time.Duration // since the connection was born
-	armed    time.Duration // the read deadline, since then
+	armed    time.Duration // the read deadline, since then; 0: it has expired, and watch was called
 	pinged   bool          // since then
 
-	inMessage    bool          // between a message's first frame header and its end
 	messageStart time.Duration // since the connection was born, without the waits for memory
 	startBytes   int64         // value of bytes at its start
 	payload      int64         // bytes of it that were delivered
@@ -59,8 +61,7 @@ type incoming struct {
 	excess      time.Duration // when the client began to send more than it may
 	restedUntil time.Duration // end of the last rest for that, 0: there was none
 
-	controlSecond time.Duration // start of the second in which pings and pongs are counted
-	controls      int
+	controlSecond time.Duration // start of the second in which controls are counted
 }
 
 // messageBuffers holds *[]byte for messages that are being read, so that an idle connection has none.
@@ -92,6 +93,7 @@ func (c *conn) grow(buf *[]byte, largest int) error {
 // readMessage waits for the next message and returns its bytes, which are the caller's. ok is false when there is
 // nothing to handle: the connection is ending, perhaps because of this message. An error is final.
 func (c *conn) readMessage() (frame []byte, ok bool, err error) {
+	c.in.between = false
 	kind, r, err := c.ws.NextReader()
 	if err != nil {
 		return nil, false, err
@@ -133,6 +135,7 @@ func (c *conn) readMessage() (frame []byte, ok bool, err error) {
 			c.end(protocol.TooLarge.Closef("more than %d bytes", limit))
 			return nil, false, nil
 		case errors.Is(err, io.EOF) && c.in.failed == nil:
+			c.in.between = true
 			return c.received(*buf), true, nil
 		case err != nil:
 			return nil, false, err
@@ -153,24 +156,33 @@ func (c *conn) received(buf []byte) []byte {
 
 // readSocket is Read of the socket below gorilla. An expired read deadline is the connection's clock, see watch.
 func (c *conn) readSocket(p []byte) (int, error) {
+	if c.in.unread > 0 {
+		n := copy(p, c.in.first[:c.in.unread])
+		c.in.unread = uint8(copy(c.in.first[:], c.in.first[n:c.in.unread]))
+		return n, nil
+	}
 	for {
 		n, err := c.nc.Read(p)
 		if n > 0 {
-			c.in.bytes += int64(n)
-			c.in.lastRead, c.in.pinged = c.age(), false
+			c.noteRead(n)
 			if c.in.inMessage && !c.in.lingering && c.in.bytes-c.in.startBytes-c.in.payload > maxOverhead+int64(n) {
 				return 0, protocol.Malformed.Closef("a message in too many frames")
 			}
 			return n, nil
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			c.in.failed = err
+		if c.noteFailure(err); c.in.failed != nil || c.in.peeking {
 			return 0, err
 		}
 		if err := c.watch(); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// noteRead counts bytes of the socket, which are a sign of life.
+func (c *conn) noteRead(n int) {
+	c.in.bytes += int64(n)
+	c.in.lastRead, c.in.pinged = c.age(), false
 }
 
 // errSilent is why a client that does not even answer pings is given up.
@@ -181,6 +193,7 @@ var errNoAnswer = errors.New("close frame not answered")
 
 // watch does what is due when the read deadline has expired, and sets the next one. An error gives the connection up.
 func (c *conn) watch() error {
+	c.in.armed = 0
 	if c.isEnding() {
 		return c.watchEnd()
 	}
@@ -221,20 +234,20 @@ func (c *conn) watchEnd() error {
 	c.mu.Lock()
 	endBy := c.endBy
 	c.mu.Unlock()
-	if c.in.lingering && !time.Now().Before(endBy) {
+	if c.in.lingering && c.age() >= endBy {
 		c.in.failed = errNoAnswer
 		return errNoAnswer
 	}
 	c.in.lingering = true
 	c.speaks.leave()
-	return c.nc.SetReadDeadline(endBy)
+	return c.nc.SetReadDeadline(c.born.Add(endBy))
 }
 
 // armRead sets the read deadline, which it never puts off: what a client makes happen must not keep watch from being
 // called. When the connection is ending, the deadline that woke the reader stands.
 func (c *conn) armRead(d time.Duration) {
 	now := c.age()
-	if c.in.armed > now && c.in.armed < now+d {
+	if c.in.armed != 0 && c.in.armed < now+d {
 		return
 	}
 	c.in.armed = now + d

@@ -13,7 +13,8 @@ import (
 // write, sends the close frame with our reason instead.
 type socket struct {
 	net.Conn
-	c *conn // set once, between the upgrade and the first frame; nil before
+	buf lentReader // what gorilla reads through
+	c   *conn      // set once, between the upgrade and the first frame; nil before
 }
 
 func (s *socket) Read(p []byte) (int, error) {
@@ -44,12 +45,16 @@ type hijacker struct {
 	s *socket
 }
 
-// Hijack implements http.Hijacker.
+// Hijack implements http.Hijacker. It replaces net/http's large reader by the socket's own, which gorilla takes over.
 func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	nc, brw, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
 	h.s.Conn = nc
+	if brw.Reader.Buffered() == 0 { // otherwise gorilla refuses: a client may say nothing before it was answered
+		h.s.buf.lend(h.s)
+		brw.Reader = &h.s.buf.Reader
+	}
 	return h.s, brw, nil
 }

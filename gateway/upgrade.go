@@ -15,9 +15,8 @@ import (
 // hold for inflated bytes, and a compressor costs more memory than a whole idle connection.
 func (s *Server) newUpgrader() websocket.Upgrader {
 	return websocket.Upgrader{
-		HandshakeTimeout: 5 * time.Second, // of the answer; the request's is the http.Server's ReadHeaderTimeout
-		ReadBufferSize:   readBuffer,
-		WriteBufferPool:  noBuffers{},                              // gorilla never writes, see socket
+		HandshakeTimeout: 5 * time.Second,                          // of the answer; the request's is the http.Server's ReadHeaderTimeout
+		WriteBufferPool:  noBuffers{},                              // gorilla never writes, see socket; it reads through hijacker's
 		CheckOrigin:      func(*http.Request) bool { return true }, // answered before, with a reason
 		Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
 			s.refuse(w, r, &refusal{status, "bad_handshake", reason.Error(), 0})
@@ -92,10 +91,11 @@ func (s *Server) checkRoom(name string) *refusal {
 // startConn starts the goroutine of an upgraded connection, which owns the place that was taken for it.
 func (s *Server) startConn(ws *websocket.Conn, sock *socket, start ConnStart, origin string, speak func(*conn) endpoint) {
 	start.ID = s.ids.Add(1)
-	c := &conn{srv: s, start: start, origin: origin, nc: sock.Conn, ws: ws, born: time.Now(), done: make(chan struct{})}
+	c := &conn{srv: s, start: start, origin: origin, nc: sock.Conn, ws: ws, sock: sock, born: time.Now()}
+	c.in.between = true
+	c.written.Add(1)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.out = room.NewOutbox(s.o.OutboxBytes, c.wake)
-	c.own = newAllowance(s.o.ConnRate, s.o.Limits.Message)
 	c.address = s.addresses.join(clientNet(start.Remote.Addr()))
 	c.speaks = speak(c)
 	sock.c = c
@@ -108,5 +108,5 @@ func (s *Server) startConn(ws *websocket.Conn, sock *socket, start ConnStart, or
 	if !s.conns.add(c) {
 		c.end(protocol.Restarting.Closef("drained while joining"))
 	}
-	go c.run() // in wg since its place was taken
+	go c.run(nil) // in wg since its place was taken
 }

@@ -82,7 +82,7 @@ func (c *conn) write() {
 			c.srv.panicked("writer", v)
 			c.end(protocol.Internal.Closef("panic"))
 			c.giveUp()
-			close(c.done)
+			c.written.Done()
 			return
 		}
 		if cap(o.buf) <= keptBuffer {
@@ -100,7 +100,7 @@ func (c *conn) write() {
 			c.giveUp()
 		}
 		if err != nil || w.ending != nil {
-			close(c.done)
+			c.written.Done()
 			return
 		}
 		more = taken
@@ -111,8 +111,8 @@ func (c *conn) write() {
 func (c *conn) giveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.endBy = time.Now()
-	_ = c.nc.SetReadDeadline(c.endBy) // the read tells what is wrong with the socket
+	c.endBy = c.age()
+	_ = c.nc.SetReadDeadline(c.born.Add(c.endBy)) // the read tells what is wrong with the socket
 }
 
 // writeWork writes everything that is queued and what w asks for; the close frame comes last. It returns whether the

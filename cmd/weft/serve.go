@@ -149,7 +149,8 @@ type server struct {
 	adminGone error      // why there is none although one was wanted
 	served    chan error // what ended a listener before its time; holds one for each
 
-	listeners sync.WaitGroup // goroutines of serve; close ends them and waits
+	stop      context.CancelFunc // ends trim
+	listeners sync.WaitGroup     // goroutines of serve, and trim; close ends them and waits
 }
 
 // newServer returns a server that logs to w; open starts it, close ends it.
@@ -210,6 +211,9 @@ func (s *server) open() (err error) {
 	s.watch.m.messageMemory(s.gateway.MessageMemory)
 	s.watch.m.limit("connections_limit", "The limit of weft_connections.", s.c.Limits.MaxConnections)
 	s.serve(s.public, public, s.gateway)
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.listeners.Go(func() { trim(ctx) })
 	if admin != nil {
 		s.admin = s.httpServer()
 		s.serve(s.admin, admin, s.gateway.Admin(s.watch.m.handler()))
@@ -332,6 +336,9 @@ func (s *server) close() error {
 		if hs != nil {
 			_ = hs.Close() // its listener's error; the process is ending
 		}
+	}
+	if s.stop != nil {
+		s.stop()
 	}
 	s.listeners.Wait()
 	now, cancel := context.WithCancel(context.Background())
