@@ -266,8 +266,8 @@ func (a *applier) names(b *block, l int32) bool {
 	if b.flags&hasParentName != 0 {
 		return d.types[t].item == 0 && d.names.text[d.types[t].name] == string(a.m.bytes(b.rootName()))
 	}
-	r := a.known(b.origin)
-	return r == 0 || d.items.at(r).kind() != kindType || d.items.at(r).body == uint32(t)
+	r := a.known(b.origin) // a type that is not known has no list here
+	return r != 0 && (d.items.at(r).kind() != kindType || d.items.at(r).body == uint32(t))
 }
 
 // isType tells whether an id is, or may turn out to be, a shared type or one that was deleted.
