@@ -1,5 +1,5 @@
 # make test is all that CI runs. The steps are scripts in .ci and can be run by hand.
-.PHONY: help run test setup fmt lint unit planted web web-check e2e fuzz fuzz-long oracle-long bench-crdt bench-gateway
+.PHONY: help run test setup fmt lint unit planted web web-check e2e fuzz fuzz-long oracle-long model bench-crdt bench-gateway
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##/\1\t/p' Makefile | expand -t 14
@@ -42,6 +42,9 @@ fuzz-long:      ## every fuzz target, ten minutes in all per FUZZ_SECONDS=600
 
 oracle-long:    ## the document engine beside real Yjs for 10,000 seeds: SEEDS=10000 SEED=100000000
 	.ci/oracle-long
+
+model:          ## every state of the cluster's protocol, in the large configurations, with what happens without each rule
+	.ci/model
 
 bench-crdt:     ## document engine beside real Yjs, in one run, with ratios
 	.ci/bench-crdt

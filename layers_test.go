@@ -38,6 +38,7 @@ var levels = map[string]int{
 	"protocol/client":       3,
 	"room":                  3,
 	"cluster":               4,
+	"cluster/model":         1, // the protocol alone, as a search
 	"cmd/weft/bench":        4, // knows no server; its tests start ours
 	"gateway":               4,
 	"client-demo/terminal":  5,
@@ -45,7 +46,7 @@ var levels = map[string]int{
 }
 
 // support are the packages that serve tests: only tests import them, and they may import what only tests may.
-var support = []string{"crdt/crdttest", "crdt/crdttest/naive", "persistence/storetest"}
+var support = []string{"cluster/model", "crdt/crdttest", "crdt/crdttest/naive", "persistence/storetest"}
 
 // anywhere as a home: small modules without types that would spread through our interfaces.
 var anywhere = []string{"*"}
@@ -59,6 +60,7 @@ var homes = map[string][]string{
 	"github.com/HdrHistogram/hdrhistogram-go": {"cmd/weft/bench"},
 	"github.com/MicahParks/keyfunc/v3":        {"gateway/auth"},
 	"github.com/alecthomas/kong":              {"cmd/weft"},
+	"github.com/alicebob/miniredis/v2":        testsOnly,
 	"github.com/cespare/xxhash/v2":            anywhere,
 	"github.com/golang-jwt/jwt/v5":            {"gateway/auth"},
 	"github.com/google/go-cmp":                testsOnly,
