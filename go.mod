@@ -3,6 +3,7 @@ module weft
 go 1.26.0
 
 ignore (
+	./client-demo/node-native/node_modules
 	./client-demo/web/node_modules
 	./crdt/crdttest/oracle/node_modules
 	./gateway/peers/node_modules

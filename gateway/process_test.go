@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -58,21 +59,32 @@ func weftBinary(t *testing.T) string {
 	return bin
 }
 
-// TestProviders runs the tests in providers/: the real y-websocket and Hocuspocus providers in Node, against the binary
-// and, where it takes tokens or a slow disk, against this test binary (see serveForProviders).
-func TestProviders(t *testing.T) {
+// needNode skips a test where node or the packages of a folder are missing, and fails it where nothing may be missing.
+// otherwise says what was not done.
+func needNode(t *testing.T, otherwise string, folders ...string) {
+	t.Helper()
 	missing := ""
 	if _, err := exec.LookPath("node"); err != nil {
 		missing = "node is not installed"
-	} else if _, err := os.Stat("providers/node_modules"); err != nil {
-		missing = "gateway/providers/node_modules is missing; run npm ci there"
 	}
-	if missing != "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(missing)
+	for _, folder := range folders {
+		if _, err := os.Stat(filepath.Join(folder, "node_modules")); err != nil {
+			missing = path.Join("gateway", folder) + "/node_modules is missing; run npm ci there"
 		}
-		t.Skip("NOT RUN, the real providers were not tested: " + missing)
 	}
+	if missing == "" {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal(missing)
+	}
+	t.Skipf("NOT RUN, %s: %s", otherwise, missing)
+}
+
+// TestProviders runs the tests in providers/: the real y-websocket and Hocuspocus providers in Node, against the binary
+// and, where it takes tokens or a slow disk, against this test binary (see serveForProviders).
+func TestProviders(t *testing.T) {
+	needNode(t, "the real providers were not tested", "providers")
 	// A destroyed Hocuspocus provider may go on trying to connect, which would keep Node running for ever.
 	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-force-exit", "--test-reporter=spec")
 	cmd.Dir = "providers"

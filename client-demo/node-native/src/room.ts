@@ -1,0 +1,386 @@
+import { EventEmitter } from 'node:events'
+import {
+  Access, Code, Durability, Version,
+  type Joined, type Position, type ServerEnvelope, type SyncMode, type Updated
+} from './gen/weft_pb.js'
+import type { Link } from './link.js'
+import { Presence, type State } from './presence.js'
+import { Refusal } from './refusal.js'
+import { YrsReplica, exceeds, type Replica } from './replica.js'
+
+export interface JoinOptions {
+  /** The copy of the document; a new yrs document if there is none yet. Survives the room: join again with the same one. */
+  replica?: Replica
+  /** For this room, if it is not the connection's. */
+  token?: string
+  /** Do not let me write, even if I may. */
+  readOnly?: boolean
+  /** What the client says about itself to the others; setPresence changes it. */
+  presence?: State
+  /** When an edit counts as saved. */
+  ack?: Durability
+  /** The encoding in which updates of others come. */
+  version?: Version
+  /** How many bytes of updates may be on their way to this client. */
+  windowBytes?: number
+}
+
+interface RoomEvents {
+  /** The room is joined, for the first time or again. */
+  joined: [{ mode: SyncMode, access: Access, updateBytes: number }]
+  /** Others changed the document. */
+  change: []
+  /** The number of unsaved edits changed. */
+  unsaved: [number]
+  /** These clients came, changed or went. */
+  presence: [number[]]
+  /** A message of another client's application. */
+  signal: [Uint8Array]
+  access: [Access]
+  /** Something that this client asked for had no effect; the room goes on. */
+  refused: [Refusal]
+  /** The room is over; nothing means that this side left. */
+  ended: [Refusal | undefined]
+}
+
+interface Sent {
+  id: bigint
+  edits: number
+}
+
+const defaultWindowBytes = 1 << 20
+const mostInFlight = 64 // updates without an Ack, where the server sets no limit
+const mostWaitingBytes = 1 << 20 // of edits that wait for a place in flight, before they become one diff
+const envelopeBytes = 64 // what an Update costs besides its updates
+const updateBytes = 6 // what each of them costs besides its bytes
+
+/**
+ * This client's place in a room, over all connections. Edits of the replica are sent while there is a connection and made
+ * up for by one diff after there was none; unsaved tells how many the server has not acknowledged.
+ */
+export class Room extends EventEmitter<RoomEvents> {
+  readonly name: string
+  readonly replica: Replica
+  readonly #options: JoinOptions
+  readonly #refresh: () => Promise<void>
+  readonly #presence: Presence
+  readonly #stopEdits: () => void
+
+  // The place on the present connection.
+  #link: Link | undefined
+  #id = 0n // 0: not joined
+  #access = Access.UNSPECIFIED
+  #serverVector: Uint8Array = new Uint8Array() // what the server had at the join
+  #nextId = 1n
+  #sent: Sent[] = []
+  #consumed = 0 // bytes of updates since the last Flow
+  #timer: NodeJS.Timeout | undefined // of the next attempt to join or to send
+
+  // Over all connections.
+  #position: Position | undefined
+  #waiting: Uint8Array[] = [] // edits that were not sent
+  #waitingBytes = 0
+  #waitingEdits = 0
+  #owes = false // edits are missing in waiting: a diff from serverVector has them
+  #pumping = false
+  #ended = false
+  #reported = 0
+
+  /** Only Client makes rooms; refresh gets a new token for it. */
+  constructor (name: string, options: JoinOptions, refresh: () => Promise<void>) {
+    super()
+    this.name = name
+    this.replica = options.replica ?? new YrsReplica()
+    this.#options = options
+    this.#refresh = refresh
+    this.#presence = new Presence(this.replica.clientId)
+    this.#presence.mine = options.presence ?? null
+    this.#stopEdits = this.replica.onEdit(update => this.#edited(update))
+    if (this.replica.stateVector().length > 1) this.#waitingEdits = 1 // nobody knows whether a server has what is in there
+  }
+
+  /** The server's number for the room on this connection; 0 while it is not joined. */
+  get id (): bigint { return this.#id }
+  get access (): Access { return this.#access }
+  /** Edits that are not acknowledged. 0 means that everything is as safe as JoinOptions.ack wished. */
+  get unsaved (): number { return this.#sent.reduce((sum, sent) => sum + sent.edits, this.#waitingEdits) }
+  /** The others, by Yjs client id. Empty while the room is not joined. */
+  get peers (): ReadonlyMap<number, State> { return this.#presence.states }
+
+  /** Resolves when the room is joined; throws the Refusal that ends it. */
+  joined (): Promise<void> {
+    return this.#until('joined', () => this.#id !== 0n)
+  }
+
+  /** Resolves when nothing is unsaved; throws the Refusal that ends the room. */
+  saved (): Promise<void> {
+    return this.#until('unsaved', () => this.unsaved === 0)
+  }
+
+  /** Says who this client is; null takes it back. */
+  setPresence (state: State | null): void {
+    this.#presence.mine = state
+    if (this.#id !== 0n) this.#announce()
+  }
+
+  /** Sends a message to all others who are here now; lost where there is no connection. */
+  signal (data: Uint8Array): void {
+    if (this.#id !== 0n) this.#link!.send({ case: 'signal', value: { roomId: this.#id, data } })
+  }
+
+  /** Gives the place up. The replica stays, with what is unsaved. */
+  leave (): void {
+    if (this.#id !== 0n) {
+      this.#pump()
+      this.#link!.send({ case: 'leave', value: { roomId: this.#id } })
+    }
+    this.end(undefined)
+  }
+
+  // ---- For Client ----
+
+  /** There is a connection. */
+  online (link: Link): void {
+    this.#link = link
+    this.#join()
+  }
+
+  /** The connection is lost: what was not acknowledged will be sent again. */
+  offline (): void {
+    this.#link = undefined
+    this.#vacate()
+  }
+
+  /** A message for this room. */
+  receive (body: ServerEnvelope['body']): void {
+    switch (body.case) {
+      case 'updated': return this.#updated(body.value)
+      case 'ack': return this.#acknowledged(body.value.id)
+      case 'refused': return this.#refused(Refusal.of(body.value), body.value.updateId)
+      case 'presence': return this.#tell(this.#presence.take(body.value.peers))
+      case 'signal': return void this.emit('signal', body.value.data)
+      case 'moved':
+        this.#position = body.value.position
+        return
+      case 'accessChanged':
+        if (body.value.refresh) this.#refresh().catch(err => this.emit('refused', new Refusal(Code.UNAUTHORIZED, `no token: ${err}`, true)))
+        this.#access = body.value.access
+        this.emit('access', this.#access)
+        return this.#pump()
+      case 'left': return this.#lost(body.value.reason === undefined ? undefined : Refusal.of(body.value.reason))
+    }
+  }
+
+  /** The room is over for this client. */
+  end (why: Refusal | undefined): void {
+    if (this.#ended) return
+    this.#vacate()
+    this.#ended = true
+    this.#stopEdits()
+    this.emit('ended', why)
+  }
+
+  // ---- Joining ----
+
+  #join (): void {
+    const { token = '', readOnly = false, ack = Durability.DURABLE, version = Version.V1, windowBytes = defaultWindowBytes } = this.#options
+    const value = {
+      room: this.name, stateVector: this.replica.stateVector(), resume: this.#position,
+      token, readOnly, ack, version, windowBytes, presence: true
+    }
+    const link = this.#link!
+    link.request({ case: 'join', value }, answer => {
+      if (this.#ended || link !== this.#link) {
+        // Left while the answer was on its way.
+        if (!(answer instanceof Refusal) && answer.body.case === 'joined') link.send({ case: 'leave', value: { roomId: answer.body.value.roomId } })
+        return
+      }
+      if (answer instanceof Refusal) return this.#lost(answer)
+      if (answer.body.case === 'joined') this.#enter(answer.body.value)
+    })
+  }
+
+  #enter (joined: Joined): void {
+    if (!this.#apply(joined.update, joined.version)) return
+    this.#id = joined.roomId
+    this.#access = joined.access
+    this.#position = joined.position
+    this.#serverVector = joined.stateVector
+    this.#nextId = 1n
+    // A lost server may have lost what it acknowledged: what it does not know is unsaved, whatever was said before.
+    this.#owes = this.#waitingEdits > 0 || exceeds(this.replica.stateVector(), joined.stateVector)
+    if (this.#owes) this.#waitingEdits = Math.max(this.#waitingEdits, 1)
+    this.#pump()
+    if (this.#presence.mine !== null) this.#announce()
+    this.emit('joined', { mode: joined.mode, access: joined.access, updateBytes: joined.update.length })
+    this.emit('change')
+    this.#tell(this.#presence.takeAll(joined.peers))
+  }
+
+  /** The place is gone, but not by this side's wish. */
+  #lost (why: Refusal | undefined): void {
+    if (why === undefined || !why.retry) return this.end(why)
+    this.#vacate()
+    this.emit('refused', why)
+    this.#later(why.retryAfterMs, () => this.#join())
+  }
+
+  /** Tries again, when the server wishes or else after a second. Nothing is sent before. */
+  #later (ms: number, attempt: () => void): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      attempt()
+    }, ms || 1000)
+  }
+
+  #vacate (): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#id = 0n
+    this.#access = Access.UNSPECIFIED
+    this.#consumed = 0
+    this.#owe(0n)
+    this.#tell(this.#presence.forget())
+  }
+
+  // ---- Updates of others ----
+
+  #updated ({ update, version, position }: Updated): void {
+    if (!this.#apply(update, version)) return
+    this.#position = position
+    this.#consumed += update.length
+    const windowBytes = this.#options.windowBytes ?? defaultWindowBytes
+    if (windowBytes > 0 && this.#consumed >= windowBytes / 2) {
+      this.#link!.send({ case: 'flow', value: { roomId: this.#id, bytes: this.#consumed } })
+      this.#consumed = 0
+    }
+    this.emit('change')
+  }
+
+  #apply (update: Uint8Array, version: Version): boolean {
+    if (update.length === 0) return true
+    try {
+      this.replica.apply(update, version)
+      return true
+    } catch (err) {
+      this.end(new Refusal(Code.MALFORMED, `the server's update cannot be applied: ${(err as Error).message}`, false))
+      return false
+    }
+  }
+
+  // ---- Edits of this side ----
+
+  /** Takes an edit; called while the document cannot be read. */
+  #edited (update: Uint8Array): void {
+    this.#waitingEdits++
+    if (this.#id === 0n) this.#owes = true
+    if (!this.#owes) {
+      this.#waiting.push(update)
+      this.#waitingBytes += update.length
+      if (this.#waitingBytes > mostWaitingBytes) this.#owe(0n)
+    }
+    if (this.#pumping) return
+    this.#pumping = true
+    queueMicrotask(() => {
+      this.#pumping = false
+      this.#pump()
+    })
+  }
+
+  /** Sends what waits, as far as the server takes it now. */
+  #pump (): void {
+    const link = this.#link
+    if (link !== undefined && this.#id !== 0n && this.#access === Access.WRITE && this.#timer === undefined) {
+      const most = link.welcome.limits?.maxUnackedUpdates || mostInFlight
+      while (this.#waitingEdits > 0 && this.#sent.length < most) {
+        const { updates, edits } = this.#take(link.mostBytes - envelopeBytes)
+        if (updates.length === 0) return this.end(new Refusal(Code.TOO_LARGE, `an edit is larger than the ${link.mostBytes} bytes that the server takes`, false))
+        this.#sent.push({ id: this.#nextId, edits })
+        link.send({ case: 'update', value: { roomId: this.#id, id: this.#nextId++, updates, version: Version.V1 } })
+      }
+    }
+    this.#report()
+  }
+
+  /** The next edits that together fit into most bytes; none if already the first does not. */
+  #take (most: number): { updates: Uint8Array[], edits: number } {
+    if (this.#owes) {
+      const diff = this.replica.diff(this.#serverVector)
+      const edits = this.#waitingEdits
+      this.#owes = false
+      this.#waitingEdits = 0
+      return diff.length + updateBytes > most ? { updates: [], edits } : { updates: [diff], edits }
+    }
+    const updates: Uint8Array[] = []
+    for (let bytes = 0; this.#waiting.length > 0; ) {
+      const next = this.#waiting[0]!
+      bytes += next.length + updateBytes
+      if (bytes > most) break
+      updates.push(next)
+      this.#waiting.shift()
+      this.#waitingBytes -= next.length
+      this.#waitingEdits--
+    }
+    return { updates, edits: updates.length }
+  }
+
+  #acknowledged (id: bigint): void {
+    this.#sent = this.#sent.filter(sent => sent.id > id)
+    this.#pump()
+  }
+
+  #refused (why: Refusal, updateId: bigint): void {
+    if (updateId === 0n) return void this.emit('refused', why)
+    // An edit that the server will never take would make the copies differ for good.
+    if (!why.retry) return this.end(why)
+    this.emit('refused', why)
+    this.#owe(updateId)
+    this.#later(why.retryAfterMs, () => this.#pump())
+  }
+
+  /** Sent updates from an id on did not count: one diff will bring them and what waits. */
+  #owe (fromId: bigint): void {
+    for (const sent of this.#sent) if (sent.id >= fromId) this.#waitingEdits += sent.edits
+    this.#sent = this.#sent.filter(sent => sent.id < fromId)
+    this.#waiting = []
+    this.#waitingBytes = 0
+    if (this.#waitingEdits > 0) this.#owes = true
+    this.#report()
+  }
+
+  #report (): void {
+    const unsaved = this.unsaved
+    if (unsaved === this.#reported) return
+    this.#reported = unsaved
+    this.emit('unsaved', unsaved)
+  }
+
+  // ---- Presence and waiting ----
+
+  #announce (): void {
+    this.#link!.send({ case: 'setPresence', value: { roomId: this.#id, ...this.#presence.announcement() } })
+  }
+
+  #tell (changed: number[]): void {
+    if (changed.length > 0) this.emit('presence', changed)
+  }
+
+  #until (event: 'joined' | 'unsaved', cond: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const check = (): void => {
+        if (cond()) settle(resolve)
+      }
+      const ended = (why: Refusal | undefined): void => settle(() => reject(why ?? new Refusal(Code.NORMAL, 'the room was left', false)))
+      const settle = (how: () => void): void => {
+        this.off(event, check)
+        this.off('ended', ended)
+        how()
+      }
+      this.on(event, check)
+      this.on('ended', ended)
+      if (this.#ended) ended(undefined)
+      else check()
+    })
+  }
+}
