@@ -36,6 +36,7 @@ var levels = map[string]int{
 	"crdt/wasm":             3, // the engine for JavaScript: a program of its own
 	"gateway/auth":          3, // knows nothing of sockets
 	"protocol/client":       3,
+	"protocol/conformance":  3, // runs the native protocol's transcripts against any server
 	"room":                  3,
 	"cluster":               4,
 	"cluster/model":         1, // the protocol alone, as a search
@@ -46,7 +47,7 @@ var levels = map[string]int{
 }
 
 // support are the packages that serve tests: only tests import them, and they may import what only tests may.
-var support = []string{"cluster/model", "crdt/crdttest", "crdt/crdttest/naive", "persistence/storetest"}
+var support = []string{"cluster/model", "crdt/crdttest", "crdt/crdttest/naive", "persistence/storetest", "protocol/conformance"}
 
 // anywhere as a home: small modules without types that would spread through our interfaces.
 var anywhere = []string{"*"}
@@ -64,7 +65,7 @@ var homes = map[string][]string{
 	"github.com/cespare/xxhash/v2":            anywhere,
 	"github.com/golang-jwt/jwt/v5":            {"gateway/auth"},
 	"github.com/google/go-cmp":                testsOnly,
-	"github.com/gorilla/websocket":            {"cluster", "gateway", "protocol/client"},
+	"github.com/gorilla/websocket":            {"cluster", "gateway", "protocol/client", "protocol/conformance"},
 	"github.com/klauspost/compress":           {"client-demo/web", "gateway", "persistence"},
 	"github.com/prometheus/client_golang":     {"cmd/weft"},
 	"github.com/redis/go-redis/v9":            {"cluster"},
@@ -74,7 +75,7 @@ var homes = map[string][]string{
 	"golang.org/x/sync":                       anywhere,
 	"golang.org/x/sys":                        anywhere,
 	"golang.org/x/time":                       anywhere,
-	"google.golang.org/protobuf":              {"protocol", "protocol/client", "protocol/weftv1"},
+	"google.golang.org/protobuf":              {"protocol", "protocol/client", "protocol/conformance", "protocol/weftv1"},
 	"pgregory.net/rapid":                      testsOnly,
 }
 

@@ -20,9 +20,11 @@ type attachment struct {
 	// Static after construction.
 	conn    *conn
 	room    string // a valid room name
-	dialect protocol.Dialect
+	dialect protocol.Encoder
 	acks    bool  // the client's protocol tells what is durable
 	voice   voice // how the client is told
+	opening *room.Opening
+	reads   bool // the client does not want to write
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -93,7 +95,7 @@ func (a *attachment) enter(g auth.Grant) error {
 	a.mu.Unlock()
 	session, err := srv.o.Rooms.Join(a.conn.ctx, a.room, room.Peer{
 		ID: a.conn.start.ID, Dialect: a.dialect, Out: a.conn.out, ReadOnly: !write, Acks: a.acks,
-		User:  presence.User{ID: g.User.ID, Name: g.User.Name},
+		User: presence.User{ID: g.User.ID, Name: g.User.Name}, Opening: a.opening,
 		Ended: func(err error) { a.finish(closeError(err)) },
 	})
 	if err != nil {
@@ -190,7 +192,7 @@ func (a *attachment) restrict() {
 // counts; the restrictions' own lock is below this one.
 func (a *attachment) applyLocked() error {
 	g := a.given
-	g.Write = g.Write || a.writes
+	g.Write = (g.Write || a.writes) && !a.reads
 	left, err := a.conn.srv.o.Restrictions.Apply(g, a.room)
 	if err == nil {
 		a.write = left.Write
@@ -243,21 +245,29 @@ func (a *attachment) finish(why *protocol.CloseError) {
 }
 
 // leave gives the place up for the client. It stays in Server.places, for those who take rights away, until the room has
-// handled what the client sent before. The connection's goroutine calls it.
-func (a *attachment) leave() {
+// handled what the client sent before; false when it has ended already. The connection's goroutine calls it.
+func (a *attachment) leave() bool {
 	session, first := a.close(nil)
 	if !first {
-		return
+		return false
 	}
 	if session == nil {
 		a.conn.srv.places.remove(a)
-		return
+		return true
 	}
 	session.Leave()
 	a.conn.tasks.Go(func() {
 		<-session.Done() // at the latest when the room ends
 		a.conn.srv.places.remove(a)
 	})
+	return true
+}
+
+// sessionDone is closed when the session has ended, which must exist.
+func (a *attachment) sessionDone() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.session.Done()
 }
 
 // isOver tells whether the client has no place any more.
@@ -292,7 +302,7 @@ func (a *attachment) close(why *protocol.CloseError) (session Session, first boo
 func (a *attachment) handle(m protocol.Message) error {
 	switch m.Kind {
 	case protocol.SyncStep1, protocol.SyncStep2, protocol.Update, protocol.Awareness, protocol.QueryAwareness,
-		protocol.SaveMarker, protocol.Stateless:
+		protocol.SaveMarker, protocol.Stateless, protocol.Credit, protocol.Pong:
 		return a.session.Handle(a.conn.ctx, m)
 	}
 	return nil

@@ -23,20 +23,21 @@ import (
 // its limits. What its client says, and in which rooms it is, is the business of its endpoint.
 type conn struct {
 	// Static after construction.
-	srv     *Server
-	start   ConnStart
-	origin  string   // of the page, as its browser says; empty when the client is none
-	speaks  endpoint // what is spoken on it
-	nc      net.Conn // the connection below socket; only write and the deadlines touch it directly
-	ws      *websocket.Conn
-	sock    *socket // what ws reads
-	out     *room.Outbox
-	born    time.Time
-	ctx     context.Context // ends with the connection; its end is what joins and sessions wait for
-	cancel  context.CancelFunc
-	address *share[netip.Prefix] // what those of its address may; nil: no bound
-	user    atomic.Pointer[share[string]]
-	who     atomic.Pointer[auth.User]
+	srv      *Server
+	start    ConnStart
+	origin   string   // of the page, as its browser says; empty when the client is none
+	speaks   endpoint // what is spoken on it
+	nc       net.Conn // the connection below socket; only write and the deadlines touch it directly
+	ws       *websocket.Conn
+	sock     *socket // what ws reads
+	out      *room.Outbox
+	born     time.Time
+	cutAbove int             // bytes of a payload above which it is sent in fragments of the native protocol; 0: none is
+	ctx      context.Context // ends with the connection; its end is what joins and sessions wait for
+	cancel   context.CancelFunc
+	address  *share[netip.Prefix] // what those of its address may; nil: no bound
+	user     atomic.Pointer[share[string]]
+	who      atomic.Pointer[auth.User]
 
 	written sync.WaitGroup // done after the last write of the writer
 	tasks   sync.WaitGroup // goroutines of the endpoint, which end with ctx; run waits for them
@@ -113,7 +114,7 @@ func (c *conn) summary() ConnEnd {
 		detail += why.Cause.Error()
 	}
 	return ConnEnd{
-		ConnStart: start, User: user, Reason: why.Reason, Detail: detail, Duration: c.age(),
+		ConnStart: start, User: user, Client: c.in.client, Reason: why.Reason, Detail: detail, Duration: c.age(),
 		BytesIn: c.in.bytes, BytesOut: c.bytesOut.Load(), MessagesIn: c.in.messages, MessagesOut: c.messagesOut.Load(),
 	}
 }

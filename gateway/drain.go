@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"weft/protocol"
@@ -13,6 +14,10 @@ const (
 	drainRate = 2_000
 	// drainShare is the part of the time left that the spreading may use.
 	drainShare = 2 // one half
+	// Clients that can be told are told to come back in that time after the last connection has ended, and up to
+	// comeBackSpread later, each at another time. Guessed: a restart takes about a second.
+	comeBack       = time.Second
+	comeBackSpread = 4 * time.Second
 )
 
 // Drain takes the server out of service: new connections are refused with 503 from the first moment and /readyz says
@@ -46,6 +51,9 @@ func (s *Server) spread(ctx context.Context, live []*conn) {
 		total = min(total, time.Until(deadline)/drainShare)
 	}
 	began := time.Now()
+	for _, c := range live {
+		c.speaks.drain(total + comeBack + rand.N(comeBackSpread))
+	}
 	for i, c := range live {
 		due := total * time.Duration(i) / time.Duration(len(live))
 		if wait := due - time.Since(began); wait >= time.Millisecond {

@@ -9,7 +9,8 @@ import (
 	"weft/protocol"
 )
 
-// endpoint is what is spoken on one connection. The connection calls it from its own goroutine only.
+// endpoint is what is spoken on one connection. The connection calls it from its own goroutine only, but for drain and
+// farewell, which are called from any and must not block.
 type endpoint interface {
 	// start is called once, before the first message is read. Its error ends the connection.
 	start() error
@@ -19,6 +20,10 @@ type endpoint interface {
 	// due does what is late at the age now, tells the age at which it wants to be asked again (0: at any), or why the
 	// connection ends.
 	due(now time.Duration) (next time.Duration, why *protocol.CloseError)
+	// drain tells the client that the connection will end soon, and after which time to come back, where the protocol can.
+	drain(after time.Duration)
+	// farewell returns the last message before the close frame; empty where the protocol has none.
+	farewell(why *protocol.CloseError) []byte
 	// leave gives up every place of the client. It may be called more than once.
 	leave()
 }

@@ -135,6 +135,9 @@ type Options struct {
 	// that wait for a token to be looked at. While there is none left, sockets whose messages need more are not read.
 	// One message may go over it. Default 256 MiB; negative: no bound.
 	MessageMemory int
+	// NativeFrame is the largest WebSocket message of the native protocol in bytes, in both directions; what is larger
+	// travels in fragments. Default 1 MiB, at most Limits.Message.
+	NativeFrame int
 	// OutboxBytes bounds what waits for one connection's writer. Default 1 MiB.
 	OutboxBytes int
 	// Backup serves GET /admin/backup on the operator's listener. Nil: 404.
@@ -153,6 +156,7 @@ const (
 	defaultMaxPlacesPerRoom   = 10_000
 	defaultMessageMemory      = 256 << 20
 	defaultOutboxBytes        = 1 << 20
+	defaultNativeFrame        = 1 << 20
 	defaultAuthTime           = 5 * time.Second
 )
 
@@ -188,7 +192,7 @@ type Events struct {
 type ConnStart struct {
 	ID       uint64 // unique in this process
 	Room     string // a valid room name; empty where a connection may enter several
-	Protocol string // "y-websocket" or "hocuspocus"
+	Protocol string // "y-websocket", "hocuspocus" or "native"
 	Remote   netip.AddrPort
 	Accept   time.Duration // from the request's arrival in the handler to the end of the upgrade
 }
@@ -200,7 +204,8 @@ type ConnEnd struct {
 	Reason      protocol.Reason
 	Detail      string // for logs, may be empty; holds neither content nor tokens
 	Duration    time.Duration
-	BytesIn     int64 // of the socket, frame headers included
+	Client      string // what the client calls itself, at most 64 bytes of plain text; empty where protocols do not ask
+	BytesIn     int64  // of the socket, frame headers included
 	BytesOut    int64
 	MessagesIn  int64
 	MessagesOut int64
@@ -232,6 +237,7 @@ type Server struct {
 	upgrader websocket.Upgrader
 	places   *places
 	conns    *registry
+	native   nativeRooms
 
 	users     *shares[string]
 	addresses *shares[netip.Prefix]
@@ -264,6 +270,8 @@ func New(o Options) (*Server, error) {
 		o.AuthTime = defaultAuthTime
 	}
 	o.Limits = o.Limits.WithDefaults()
+	setDefault(&o.NativeFrame, defaultNativeFrame)
+	o.NativeFrame = min(o.NativeFrame, o.Limits.Message)
 	o.ConnRate = o.ConnRate.withDefaults(defaultConnRate)
 	s := &Server{
 		o: o, origins: allowed,

@@ -227,6 +227,10 @@ func (h *hocuspocus) patience(stranger bool) (late time.Duration, why *protocol.
 	return h.lonely + lonelyTime, why
 }
 
+func (h *hocuspocus) drain(time.Duration) {}
+
+func (h *hocuspocus) farewell(*protocol.CloseError) []byte { return nil }
+
 func (h *hocuspocus) leave() {
 	for _, p := range h.places {
 		p.attachment.leave()

@@ -46,6 +46,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveHocuspocus(w, r)
 		return
 	}
+	if path == "/native" {
+		s.serveNative(w, r)
+		return
+	}
 	if rest, ok := strings.CutPrefix(path, "/v1/"); ok {
 		s.serveREST(w, r, rest)
 		return

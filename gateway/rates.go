@@ -63,10 +63,10 @@ func newAllowance(r Rate, largest int) allowance {
 	return allowance{bucket(r.Messages, 1), bucket(r.Bytes, largest)}
 }
 
-// spend takes one message of n bytes and returns how long its sender has to rest for it.
-func (a allowance) spend(now time.Time, n int) (rest time.Duration) {
+// spend takes messages of n bytes together and returns how long its sender has to rest for it.
+func (a allowance) spend(now time.Time, messages, n int) (rest time.Duration) {
 	if a.messages != nil {
-		rest = a.messages.ReserveN(now, 1).DelayFrom(now)
+		rest = a.messages.ReserveN(now, min(messages, a.messages.Burst())).DelayFrom(now)
 	}
 	if a.bytes != nil {
 		rest = max(rest, a.bytes.ReserveN(now, n).DelayFrom(now))
@@ -172,14 +172,16 @@ func (c *conn) pace(n int) {
 		a := newAllowance(c.srv.o.ConnRate, c.srv.o.Limits.Message)
 		c.own = &a
 	}
-	rest, by := c.own.spend(now, n), pausedByConn
+	messages := 1 + c.in.more
+	c.in.more = 0
+	rest, by := c.own.spend(now, messages, n), pausedByConn
 	if u := c.user.Load(); u != nil {
-		if d := u.spend(now, n); d > rest {
+		if d := u.spend(now, messages, n); d > rest {
 			rest, by = d, pausedByUser
 		}
 	}
 	if c.address != nil {
-		if d := c.address.spend(now, n); d > rest {
+		if d := c.address.spend(now, messages, n); d > rest {
 			rest, by = d, pausedByAddress
 		}
 	}

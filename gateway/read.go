@@ -44,7 +44,10 @@ type incoming struct {
 	first     [8]byte // what doze has read
 	failed    error   // the socket's own error, or what gave it up
 
-	room string // of the last message, where the connection may be in several
+	client string // what the client calls itself
+	limit  int    // bytes of a message
+	more   int    // messages of the protocol in the last one, beyond the first
+	room   string // of the last message, where the connection may be in several
 
 	bytes    int64
 	messages int64
@@ -120,7 +123,7 @@ func (c *conn) readMessage() (frame []byte, ok bool, err error) {
 			messageBuffers.Put(buf)
 		}
 	}()
-	limit := c.srv.o.Limits.Message
+	limit := c.in.limit
 	for {
 		if len(*buf) == cap(*buf) {
 			if err := c.grow(buf, limit+1); err != nil {

@@ -52,7 +52,11 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, start ConnStart
 		}
 	}()
 	var header http.Header
-	if p := chooseProtocol(r); p != "" {
+	p := chooseProtocol(r)
+	if start.Protocol == nativeName {
+		p = protocol.NativeSubprotocol
+	}
+	if p != "" {
 		header = http.Header{"Sec-Websocket-Protocol": {p}}
 	}
 	sock := new(socket)
@@ -97,6 +101,7 @@ func (s *Server) startConn(ws *websocket.Conn, sock *socket, start ConnStart, or
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.out = room.NewOutbox(s.o.OutboxBytes, c.wake)
 	c.address = s.addresses.join(clientNet(start.Remote.Addr()))
+	c.in.limit = s.o.Limits.Message
 	c.speaks = speak(c)
 	sock.c = c
 	ws.SetPingHandler(c.onPing)

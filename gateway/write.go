@@ -137,6 +137,10 @@ func (c *conn) writeFrames(o *outgoing, ending *protocol.CloseError) error {
 	err := c.writePayloads(o)
 	clear(o.payloads)
 	if err == nil && ending != nil {
+		if last := c.speaks.farewell(ending); len(last) > 0 {
+			o.messages++
+			o.buf = appendFrame(o.buf, frameBinary, last)
+		}
 		o.buf = appendCloseFrame(o.buf, ending.Reason.Code, ending.Reason.Text)
 	}
 	if err == nil {
@@ -150,17 +154,14 @@ func (c *conn) writeFrames(o *outgoing, ending *protocol.CloseError) error {
 // writePayloads frames the payloads into o.buf, writing it whenever it is full.
 func (c *conn) writePayloads(o *outgoing) error {
 	for _, p := range o.payloads {
-		o.messages++
-		if len(p) < copyBelow {
-			o.buf = appendFrame(o.buf, frameBinary, p)
+		var err error
+		if c.cutAbove > 0 && len(p) > c.cutAbove {
+			err = protocol.FragmentNative(p, c.cutAbove, func(head, data []byte) error { return c.writePayload(o, head, data) })
 		} else {
-			o.buf = appendFrameHeader(o.buf, frameBinary, len(p))
-			if err := c.flush(o); err != nil {
-				return err
-			}
-			if err := c.writeAll(o, p); err != nil {
-				return err
-			}
+			err = c.writePayload(o, nil, p)
+		}
+		if err != nil {
+			return err
 		}
 		if len(o.buf) >= flushAt {
 			if err := c.flush(o); err != nil {
@@ -169,6 +170,20 @@ func (c *conn) writePayloads(o *outgoing) error {
 		}
 	}
 	return nil
+}
+
+// writePayload frames one payload in two parts.
+func (c *conn) writePayload(o *outgoing, head, data []byte) error {
+	o.messages++
+	o.buf = append(appendFrameHeader(o.buf, frameBinary, len(head)+len(data)), head...)
+	if len(data) < copyBelow {
+		o.buf = append(o.buf, data...)
+		return nil
+	}
+	if err := c.flush(o); err != nil {
+		return err
+	}
+	return c.writeAll(o, data)
 }
 
 // flush writes o.buf and reports what was sent since the last report.

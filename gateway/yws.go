@@ -54,7 +54,7 @@ func (y *yWebsocket) give(err error) {
 }
 
 func (y *yWebsocket) receive(frame []byte) error {
-	m, err := y.place.dialect.Decode(frame, y.place.conn.srv.o.Limits)
+	m, err := protocol.YWebsocket{}.Decode(frame, y.place.conn.srv.o.Limits)
 	if err != nil {
 		return err
 	}
@@ -62,6 +62,10 @@ func (y *yWebsocket) receive(frame []byte) error {
 }
 
 func (y *yWebsocket) due(time.Duration) (time.Duration, *protocol.CloseError) { return 0, nil }
+
+func (y *yWebsocket) drain(time.Duration) {}
+
+func (y *yWebsocket) farewell(*protocol.CloseError) []byte { return nil }
 
 func (y *yWebsocket) leave() { y.place.leave() }
 

@@ -103,20 +103,20 @@ func decodeHP(d *lib0.Decoder, l Limits) (m Message, limit int) {
 	case t == hpSync:
 		return decodeSync(d), l.Message
 	case t == hpAwareness:
-		return Message{Awareness, d.Bytes()}, l.Awareness
+		return Message{Kind: Awareness, Data: d.Bytes()}, l.Awareness
 	case t == hpAuth:
 		return decodeHPAuth(d, l)
 	case t == hpQueryAwareness:
 		return Message{Kind: QueryAwareness}, 0
 	case t == hpStateless:
-		return Message{Stateless, d.String()}, l.Stateless
+		return Message{Kind: Stateless, Data: d.String()}, l.Stateless
 	case t == hpBroadcastStateless:
-		return Message{ServerOnly, d.String()}, l.Stateless
+		return Message{Kind: ServerOnly, Data: d.String()}, l.Stateless
 	case t == hpClose:
 		if d.Len() == 0 {
 			return Message{Kind: Leave}, 0
 		}
-		return Message{Leave, d.String()}, l.Stateless
+		return Message{Kind: Leave, Data: d.String()}, l.Stateless
 	case t == hpSyncStatus:
 		return decodeHPStatus(d), 0
 	}
@@ -154,13 +154,13 @@ func decodeHPAuth(d *lib0.Decoder, l Limits) (m Message, limit int) {
 			d.Fail(errVersion)
 		}
 		if len(token) > l.Token {
-			return Message{Token, token}, l.Token
+			return Message{Kind: Token, Data: token}, l.Token
 		}
-		return Message{Token, rest.Raw(uint64(rest.Len() - d.Len()))}, l.Message
+		return Message{Kind: Token, Data: rest.Raw(uint64(rest.Len() - d.Len()))}, l.Message
 	case kind == hpDenied:
-		return Message{Barred, d.String()}, l.Stateless
+		return Message{Kind: Barred, Data: d.String()}, l.Stateless
 	case kind == hpGranted:
-		return Message{Granted, d.String()}, l.Stateless
+		return Message{Kind: Granted, Data: d.String()}, l.Stateless
 	}
 	return Message{}, 0
 }

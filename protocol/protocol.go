@@ -13,6 +13,8 @@
 // to a slice of the caller.
 package protocol
 
+import "time"
+
 // Kind tells what a Message asks for or carries.
 type Kind uint8
 
@@ -42,6 +44,12 @@ const (
 	// NotSaved has no data: the oldest unanswered SyncStep2 or Update of its
 	// receiver was refused and will not become durable.
 	NotSaved
+	// Applied is Saved but for the disk: the update is in the document.
+	Applied
+	// Joined carries what a client lacks, as an update; Join says the rest.
+	Joined
+	// Credit lets its receiver send ID bytes of updates more.
+	Credit
 	// Stateless carries text (UTF-8) of the application for the other peers of
 	// the room. It is neither stored nor ordered with the document.
 	Stateless
@@ -91,6 +99,12 @@ func (k Kind) String() string {
 		return "saved"
 	case NotSaved:
 		return "not saved"
+	case Applied:
+		return "applied"
+	case Joined:
+		return "joined"
+	case Credit:
+		return "credit"
 	case Stateless:
 		return "stateless"
 	case Token:
@@ -122,17 +136,54 @@ func (k Kind) Writes() bool { return k == SyncStep2 || k == Update }
 type Message struct {
 	Kind Kind
 	Data []byte // what the kind says; nil where it carries nothing
+
+	// The fields below are what only the native dialect has words for.
+
+	ID    uint64      // number of an Update among its sender's; Saved, Applied and NotSaved repeat it
+	Pos   Position    // of an Update: of its last change; of Saved and Applied: of the room, with all until ID
+	First uint64      // of an Update: seq of its first change
+	Why   *CloseError // of NotSaved
+	Join  *Joining    // of Joined
 }
 
-// Dialect reads and writes the frames of one browser or native protocol. Its
-// implementations are comparable values: two equal dialects write equal frames,
-// so that a room encodes a broadcast once per distinct value.
+// Position is a place in a room's order of updates: seq counts within an epoch.
+type Position struct{ Epoch, Seq uint64 }
+
+// Joining is what a Joined message says beside the update.
+type Joining struct {
+	Ref     uint32    // of the client's question
+	Write   bool      // the client may change the document
+	Mode    SyncMode  // how the update relates to what the client has
+	Vector  []byte    // the room's state vector
+	People  [][]byte  // awareness updates of everybody; nil when the client did not ask for them
+	Expires time.Time // when the client's right ends; zero: never
+}
+
+// SyncMode tells how the update of a Joined message relates to what the client has.
+type SyncMode uint8
+
+// The modes, in the numbering of the native protocol.
+const (
+	Tail SyncMode = iota + 1 // the updates after the client's position
+	Diff                     // what the client's state vector lacks
+	Full                     // the whole document
+)
+
+// Encoder writes the frames of a protocol. Its implementations are comparable
+// values: two equal ones write equal frames, so that a room encodes a broadcast
+// once per distinct value.
+type Encoder interface {
+	// Append appends the frame of m to dst and returns it. Ignored messages, and
+	// kinds that the protocol has no word for, have no frame: dst comes back as it
+	// was.
+	Append(dst []byte, m Message) []byte
+}
+
+// Dialect reads and writes the frames of one browser protocol, where a frame is
+// a message.
 type Dialect interface {
+	Encoder
 	// Decode reads one frame. The result aliases frame. Every error is a
 	// *CloseError that says how the connection ends.
 	Decode(frame []byte, l Limits) (Message, error)
-	// Append appends the frame of m to dst and returns it. Ignored messages, and
-	// kinds that the dialect has no word for, have no frame: dst comes back as it
-	// was.
-	Append(dst []byte, m Message) []byte
 }

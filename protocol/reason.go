@@ -27,12 +27,15 @@ var (
 	Forbidden    = Reason{Code: 4403, Name: "forbidden", Text: "access to this room is not allowed"}
 	NotFound     = Reason{Code: 4404, Name: "not_found", Text: "there is no such room"}
 	TimedOut     = Reason{Code: 4408, Name: "timed_out", Text: "a message took too long to arrive"}
+	Unsupported  = Reason{Code: 4409, Name: "unsupported", Text: "this server does not speak that version of the protocol"}
 	TooLarge     = Reason{Code: 4413, Name: "too_large", Text: "a message is larger than this server accepts"}
 	Quarantined  = Reason{Code: 4423, Name: "quarantined", Text: "the stored document is damaged and set aside, its operator must look at it"}
 
 	Internal    = Reason{Code: 4500, Name: "internal", Text: "the server made a mistake", Retry: true}
 	Draining    = Reason{Code: 4503, Name: "draining", Text: "the room moves or the server stops, come back in a moment", Retry: true}
+	Unavailable = Reason{Code: 4505, Name: "unavailable", Text: "the server cannot save changes now, try again later", Retry: true}
 	TooSlow     = Reason{Code: 4508, Name: "too_slow", Text: "the client reads more slowly than the room writes", Retry: true}
+	Incomplete  = Reason{Code: 4522, Name: "incomplete", Text: "updates build on others that did not arrive, join again", Retry: true}
 	RateLimited = Reason{Code: 4529, Name: "rate_limited", Text: "the client sends more than it may", Retry: true}
 )
 
@@ -41,8 +44,8 @@ func Reasons() []Reason {
 	return []Reason{
 		Normal, Lost, Restarting, Overloaded,
 		Flooded,
-		Malformed, Unauthorized, Forbidden, NotFound, TimedOut, TooLarge, Quarantined,
-		Internal, Draining, TooSlow, RateLimited,
+		Malformed, Unauthorized, Forbidden, NotFound, TimedOut, Unsupported, TooLarge, Quarantined,
+		Internal, Draining, Unavailable, TooSlow, Incomplete, RateLimited,
 	}
 }
 

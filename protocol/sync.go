@@ -23,11 +23,11 @@ func decodeSync(d *lib0.Decoder) Message {
 	case d.Err() != nil:
 		return Message{}
 	case kind == wireSyncStep1:
-		return Message{SyncStep1, d.Bytes()}
+		return Message{Kind: SyncStep1, Data: d.Bytes()}
 	case kind == wireSyncStep2:
-		return Message{SyncStep2, d.Bytes()}
+		return Message{Kind: SyncStep2, Data: d.Bytes()}
 	case kind == wireUpdate:
-		return Message{Update, d.Bytes()}
+		return Message{Kind: Update, Data: d.Bytes()}
 	}
 	d.Fail(errSyncKind)
 	return Message{}

@@ -40,16 +40,16 @@ func decodeYWS(d *lib0.Decoder, l Limits) (m Message, limit int) {
 	case t == ywsSync:
 		return decodeSync(d), l.Message
 	case t == ywsAwareness:
-		return Message{Awareness, d.Bytes()}, l.Awareness
+		return Message{Kind: Awareness, Data: d.Bytes()}, l.Awareness
 	case t == ywsAuth:
 		if kind := d.Uint(); kind != ywsDenied {
 			return Message{}, 0 // no auth message that a server could act on
 		}
-		return Message{Denied, d.String()}, l.Message
+		return Message{Kind: Denied, Data: d.String()}, l.Message
 	case t == ywsQueryAwareness:
 		return Message{Kind: QueryAwareness}, 0
 	case t == ywsSaveMarker:
-		return Message{SaveMarker, d.Bytes()}, l.Marker
+		return Message{Kind: SaveMarker, Data: d.Bytes()}, l.Marker
 	}
 	return Message{}, 0
 }

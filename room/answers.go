@@ -13,6 +13,8 @@ import (
 type answer struct {
 	kind    protocol.Kind        // SaveMarker, Saved or NotSaved
 	n       int                  // how many times, for Saved and NotSaved
+	id      uint64               // of a numbered peer's update; 0: the peer does not number
+	at      persistence.Position // what a numbered peer is told
 	data    []byte               // of the SaveMarker
 	pos     persistence.Position // what must be durable; zero for NotSaved
 	blocked bool                 // something sent before it is not integrated: pos is not known
@@ -92,6 +94,8 @@ func (r *room) owe(s *Session, a answer) {
 		if len(s.answers) > maxAnswers {
 			r.end(s, protocol.RateLimited.Closef("%d answers are not taken", len(s.answers)))
 		}
+	case a.id != 0:
+		*last = a
 	case a.kind != protocol.SaveMarker:
 		a.n += last.n
 		*last = a
@@ -111,8 +115,16 @@ func (r *room) unblockAnswers(s *Session) {
 	}
 	for i := range s.answers {
 		if s.answers[i].blocked {
-			s.answers[i].blocked, s.answers[i].pos = false, r.pos
+			r.unblock(&s.answers[i])
 		}
+	}
+}
+
+// unblock gives an answer the position of the room as it is.
+func (r *room) unblock(a *answer) {
+	a.blocked, a.at = false, r.pos
+	if a.kind != protocol.Applied {
+		a.pos = r.pos
 	}
 }
 
@@ -135,8 +147,11 @@ func (r *room) flushAnswers(s *Session) {
 	done := 0
 	for ; done < len(s.answers); done++ {
 		a := &s.answers[done]
-		if a.blocked || a.pos.Compare(r.ledger.durable) > 0 {
+		if !r.isDue(a) {
 			break
+		}
+		if next := done + 1; a.id != 0 && next < len(s.answers) && r.isDue(&s.answers[next]) {
+			continue // that one tells of both
 		}
 		payload := s.group.answer(a)
 		for a.n > 0 && s.offer(payload) {
@@ -155,13 +170,17 @@ func (r *room) flushAnswers(s *Session) {
 	}
 }
 
+// isDue reports whether an answer may leave.
+func (r *room) isDue(a *answer) bool { return !a.blocked && a.pos.Compare(r.ledger.durable) <= 0 }
+
 // answer returns the payload of an answer. Saved and NotSaved are always the same.
 func (g *group) answer(a *answer) []byte {
-	m := protocol.Message{Kind: a.kind, Data: a.data}
-	switch a.kind {
-	case protocol.Saved:
+	m := protocol.Message{Kind: a.kind, Data: a.data, ID: a.id, Pos: protocol.Position(a.at)}
+	switch {
+	case a.id != 0:
+	case a.kind == protocol.Saved:
 		return g.constant(&g.saved, m)
-	case protocol.NotSaved:
+	case a.kind == protocol.NotSaved:
 		return g.constant(&g.notSaved, m)
 	}
 	return g.encode(m)

@@ -96,15 +96,22 @@ func (r *room) broadcast() {
 	for _, u := range updates {
 		size += len(u)
 	}
+	before := r.pos.Seq - uint64(len(o.waiting))
 	for _, g := range r.hub.groups {
-		g.frames = g.frames[:0]
-		for _, u := range updates {
-			g.frames = append(g.frames, g.encode(protocol.Message{Kind: protocol.Update, Data: u}))
+		g.frames, g.bytes = g.frames[:0], 0
+		for i, u := range updates {
+			m := protocol.Message{Kind: protocol.Update, Data: g.update(u), Pos: protocol.Position(r.pos), First: before + 1}
+			if len(updates) > 1 { // each by itself
+				m.First += uint64(i)
+				m.Pos.Seq = m.First
+			}
+			g.bytes += len(m.Data)
+			g.frames = append(g.frames, g.encode(m))
 		}
 		g.broadcast(r, first)
 		clear(g.frames)
 	}
-	r.marks.advance(uint64(size), o.frame, r.doc)
+	r.marks.advance(uint64(size), o.frame, r.doc, r.pos)
 	if len(r.sessions) >= mergeFrom {
 		o.pace.spend(len(r.sessions), r.now)
 	}
@@ -133,21 +140,34 @@ const keptUpdates = 1024
 
 // broadcast offers the group's frames, numbered from first, to its members.
 func (g *group) broadcast(r *room, first uint64) {
-	size := 0
+	size, largest := 0, 0
 	for _, f := range g.frames {
-		size += len(f)
+		size, largest = size+len(f), max(largest, len(f))
 	}
 	g.prepared.broadcast(g.frames, size)
 	cost := size + len(g.frames)*parcelCost
+	var oversized []*Session
 	for _, s := range g.members {
 		if s.lagging {
+			continue
+		}
+		if s.isHeld() {
+			r.hold(s, first)
+			continue
+		}
+		if s.largest != 0 && largest > s.largest {
+			oversized = append(oversized, s)
 			continue
 		}
 		if !s.peer.Out.offerUpdates(g.frames, cost, s, first) {
 			r.lag(s, first)
 			continue
 		}
+		s.spend(g.bytes)
 		s.sentAt = r.now
+	}
+	for _, s := range oversized { // not above: an end takes its session out of members
+		r.tooLarge(s, largest)
 	}
 }
 

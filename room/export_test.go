@@ -27,7 +27,7 @@ func Waiting(ctx context.Context, g *Registry, name string) (n int, err error) {
 
 // Prepared returns how many answers to SyncStep1 an open room keeps, with their
 // bytes and those of the frames that complete them.
-func Prepared(ctx context.Context, g *Registry, name string, d protocol.Dialect) (answers, size int, err error) {
+func Prepared(ctx context.Context, g *Registry, name string, d protocol.Encoder) (answers, size int, err error) {
 	sl, err := g.acquire(ctx, name)
 	if err != nil {
 		return 0, 0, err

@@ -184,7 +184,7 @@ func (w *world) tryJoin(name string, c *client, p room.Peer) error {
 	if p.Dialect == nil {
 		p.Dialect = yws
 	}
-	c.dialect, c.ended = p.Dialect, make(chan error, 10)
+	c.dialect, c.ended = p.Dialect.(protocol.Dialect), make(chan error, 10)
 	p.ID, p.Out, p.Ended = w.peers, c.out, func(err error) { c.ended <- err }
 	s, err := w.rooms.Join(w.t.Context(), name, p)
 	c.session = s

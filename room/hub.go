@@ -1,6 +1,9 @@
 package room
 
-import "weft/protocol"
+import (
+	"weft/crdt"
+	"weft/protocol"
+)
 
 // hub holds the sessions of a room, grouped by dialect, so that a message is
 // encoded once for each group and the payload shared by its members.
@@ -10,16 +13,20 @@ type hub struct {
 
 // group is the sessions whose dialects are equal, with the payloads made for them.
 type group struct {
-	dialect protocol.Dialect
+	dialect protocol.Encoder
+	v2      bool // updates are encoded in version 2
 	members []*Session
 
 	frames          [][]byte // scratch of a broadcast
+	bytes           int      // of the updates in them
+	states          states   // answers to the openings of numbered peers
 	prepared        prepared // answers to SyncStep1
 	saved, notSaved []byte   // what says only that
 	hello           cached   // the room's own SyncStep1
 	diff            struct { // what was made for the last session that caught up
 		from *mark
 		cached
+		bytes int // of the update in it
 	}
 	all struct { // the presence of everybody
 		version uint64
@@ -44,6 +51,9 @@ func (h *hub) add(s *Session) {
 	}
 	if s.group == nil {
 		s.group = &group{dialect: s.peer.Dialect}
+		if d, ok := s.peer.Dialect.(interface{ UpdatesV2() bool }); ok {
+			s.group.v2 = d.UpdatesV2()
+		}
 		h.groups = append(h.groups, s.group)
 	}
 	s.index = len(s.group.members)
@@ -74,6 +84,18 @@ func (h *hub) remove(s *Session) {
 // has no such message.
 func (g *group) encode(m protocol.Message) []byte {
 	return g.dialect.Append(make([]byte, 0, len(m.Data)+frameSpace), m)
+}
+
+// update returns an update v1 in the version that the group's dialect wants.
+func (g *group) update(v1 []byte) []byte {
+	if !g.v2 {
+		return v1
+	}
+	v2, err := crdt.ConvertUpdate(v1, crdt.V1, crdt.V2)
+	if err != nil {
+		panic("room: update of our own: " + err.Error())
+	}
+	return v2
 }
 
 // frameSpace is room for what dialects put around the data of most messages.

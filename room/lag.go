@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"weft/crdt"
+	"weft/persistence"
 	"weft/protocol"
 )
 
@@ -62,6 +63,9 @@ func (r *room) drained(s *Session) {
 	}
 	s.draining, s.answering = false, false
 	r.answerAsked(s)
+	if s.opening != nil {
+		return
+	}
 	if s.lagging {
 		r.catchUp(s)
 	}
@@ -79,6 +83,9 @@ func (r *room) drained(s *Session) {
 // at the same mark share the payload. While its outbox is over its bound, for other
 // sessions of its conn, it goes on lagging.
 func (r *room) catchUp(s *Session) {
+	if s.isHeld() {
+		return // until it gives credit
+	}
 	if s.peer.Out.excess() > 0 {
 		r.whenDrained(s)
 		return
@@ -86,19 +93,28 @@ func (r *room) catchUp(s *Session) {
 	d := &s.group.diff
 	if d.payload == nil || d.from != s.lagFrom || d.version != r.out.version {
 		var since crdt.StateVector
+		first := uint64(1)
 		if s.lagFrom != nil {
 			since = s.lagFrom.known
+			if s.lagFrom.pos.Epoch == r.pos.Epoch {
+				first = s.lagFrom.pos.Seq + 1
+			}
 		}
-		d.from = s.lagFrom
+		update := s.group.update(r.doc.AppendDiff(nil, since, crdt.V1))
+		d.from, d.bytes = s.lagFrom, len(update)
 		d.cached = cached{r.out.version, s.group.encode(protocol.Message{
-			Kind: protocol.Update, Data: r.doc.AppendDiff(nil, since, crdt.V1),
+			Kind: protocol.Update, Data: update, Pos: protocol.Position(r.pos), First: first,
 		})}
+	}
+	if r.tooLarge(s, len(d.payload)) {
+		return
 	}
 	if !s.peer.Out.offerAnswer(d.payload) { // another room was quicker
 		r.whenDrained(s)
 		return
 	}
 	r.notLagging(s)
+	s.spend(d.bytes)
 	s.sentAt = r.now
 	r.o.Events.CaughtUp(r.name, s.peer.ID, len(d.payload))
 }
@@ -132,6 +148,7 @@ type mark struct {
 	frame uint64
 	sent  uint64 // bytes broadcast until then
 	known crdt.StateVector
+	pos   persistence.Position // of the last update in it
 }
 
 // marks holds a mark for every stretch of broadcast bytes, as far back as a frame
@@ -151,8 +168,8 @@ const (
 )
 
 // start sets the first mark: the document as it was opened.
-func (m *marks) start(known crdt.StateVector) {
-	m.list = []*mark{{known: known}}
+func (m *marks) start(known crdt.StateVector, pos persistence.Position) {
+	m.list = []*mark{{known: known, pos: pos}}
 	m.span = defaultOutboxBytes
 }
 
@@ -160,13 +177,13 @@ func (m *marks) start(known crdt.StateVector) {
 func (m *marks) widen(bound int) { m.span = max(m.span, uint64(bound)) }
 
 // advance counts bytes that were broadcast up to a frame, and sets a mark if it is time.
-func (m *marks) advance(bytes, frame uint64, doc *crdt.Doc) {
+func (m *marks) advance(bytes, frame uint64, doc *crdt.Doc, pos persistence.Position) {
 	m.sent += bytes
 	last := m.list[len(m.list)-1]
 	if m.sent-last.sent < max(minStretch, stretchFactor*uint64(len(last.known))) {
 		return
 	}
-	m.list = append(m.list, &mark{frame, m.sent, doc.StateVector()})
+	m.list = append(m.list, &mark{frame, m.sent, doc.StateVector(), pos})
 	old := 0
 	for old+1 < len(m.list) && m.list[old+1].sent+m.span < m.sent {
 		old++

@@ -93,8 +93,8 @@ func TestIdleRoomIsSavedClosedAndOpensAgain(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		st := w.status("r")
-		if st.Open || st.Saved != (persistence.Position{Epoch: 1, Seq: 1}) || st.Unsaved != 0 {
-			t.Errorf("idle room is %+v, want it cold and saved at 1-1", st)
+		if st.Open || st.Saved.Epoch == 0 || st.Saved.Seq != 1 || st.Unsaved != 0 {
+			t.Errorf("idle room is %+v, want it cold and saved at seq 1", st)
 		}
 		b := w.join("r", &client{}, peer(0))
 		settle(b)
@@ -103,8 +103,8 @@ func TestIdleRoomIsSavedClosedAndOpensAgain(t *testing.T) {
 		}
 		b.typed("more ")
 		settle(b)
-		if got, want := w.status("r").Pos, (persistence.Position{Epoch: 2, Seq: 1}); got != want {
-			t.Errorf("position in the second ownership is %v, want %v", got, want)
+		if got := w.status("r").Pos; got.Epoch <= st.Saved.Epoch || got.Seq != 1 {
+			t.Errorf("position in the second ownership is %v, want seq 1 of an epoch after %d", got, st.Saved.Epoch)
 		}
 	})
 }

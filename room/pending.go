@@ -68,6 +68,8 @@ func hasDeletions(update []byte) bool { return update[len(update)-1] != 0 }
 // room has learned more since the last question.
 func (r *room) askLost(s *Session) {
 	switch {
+	case s.isNumbered():
+		r.endIncomplete(s)
 	case r.ledger.failure != nil || !s.mayWrite() || r.now.Sub(s.askedAt) < askEvery:
 	case s.askSoon:
 		r.askAgain(s)

@@ -71,12 +71,21 @@ func (r *room) awareness(s *Session, update []byte) {
 	}
 	for _, id := range out.Probe {
 		if other := r.sessions[id]; other != nil {
-			r.askAgain(other) // clients answer a SyncStep1 at once, and with little when they have nothing new
+			r.probe(other)
 		}
 	}
 	if out.Dropped > 0 {
 		r.o.Events.PresenceDrops(r.name, s.peer.ID, out.Dropped)
 	}
+}
+
+// probe makes the client of a session answer at once, if it is there.
+func (r *room) probe(s *Session) {
+	if !s.isNumbered() {
+		r.askAgain(s) // clients answer a SyncStep1 at once, and with little when they have nothing new
+		return
+	}
+	s.offer(s.group.encode(protocol.Message{Kind: protocol.Ping}))
 }
 
 // flushPresence offers everybody, the authors included, what has changed since
@@ -98,7 +107,7 @@ func (r *room) flushPresence() {
 			g.frames = append(g.frames, g.encode(protocol.Message{Kind: protocol.Awareness, Data: u}))
 		}
 		for _, s := range g.members {
-			if s.behind {
+			if s.behind || s.blind {
 				continue // it gets everything at once when it has drained
 			}
 			if s.peer.Out.offerIfRoom(g.frames) {

@@ -23,6 +23,7 @@ type Registry struct {
 	loading chan struct{} // a slot for each load
 	saving  chan struct{} // a slot for each save
 	conns   atomic.Uint64 // the last number given to a session
+	epochs  atomic.Uint64 // the last epoch given to a room
 	wg      sync.WaitGroup
 
 	// Guarded by mu.
@@ -163,6 +164,21 @@ func (g *Registry) Close(ctx context.Context) error {
 	defer stop()
 	g.wg.Wait()
 	return context.Cause(g.ctx)
+}
+
+// epochAfter returns the epoch of a room that is opened. It is above the last
+// stored one and no other opening's, neither one in this process nor, as long as
+// the clock does not go back between two processes, one in another: what a room
+// told its sessions before a crash and did not store must not have the position
+// of something else now, for clients resume by position.
+func (g *Registry) epochAfter(stored uint64) uint64 {
+	for {
+		last := g.epochs.Load()
+		next := max(stored+1, last+1, uint64(time.Now().UnixMilli()))
+		if g.epochs.CompareAndSwap(last, next) {
+			return next
+		}
+	}
 }
 
 // acquire returns the slot of an open room with a reference that the caller must

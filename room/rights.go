@@ -10,6 +10,10 @@ func (s *Session) mayWrite() bool { return !s.readOnly.Load() }
 
 // write takes a message that is to change the document, and owes its answer.
 func (r *room) write(s *Session, m protocol.Message) {
+	if s.isNumbered() {
+		r.writeNumbered(s, m)
+		return
+	}
 	outcome := protocol.Saved
 	switch {
 	case !s.mayWrite():
@@ -67,7 +71,7 @@ func (r *room) storeRefuses() string { return "read-only: " + r.ledger.failure.E
 // deny tells a session without Acks why its updates are refused, once until it
 // may write again.
 func (r *room) deny(s *Session, why string) {
-	if s.ended || s.denied || s.peer.Acks {
+	if s.ended || s.denied || s.peer.Acks || s.isNumbered() {
 		return
 	}
 	s.denied = true
@@ -82,6 +86,10 @@ func (r *room) rightsChanged(s *Session) {
 		return
 	}
 	s.denied = false
+	if s.isNumbered() {
+		r.numberedRightsChanged(s)
+		return
+	}
 	if s.mayWrite() {
 		r.askAgain(s)
 		return

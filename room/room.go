@@ -79,6 +79,7 @@ type room struct {
 	calling  []call   // taken and not done: the one being run and those behind it
 	ledger   ledger
 	marks    marks
+	recent   recent
 	waiting  []*Session // sessions with pending updates
 	asking   []*Session // sessions whose questions wait for their pause
 	owing    []*Session // sessions with unanswered save markers and acks
@@ -102,7 +103,7 @@ func newRoom(g *Registry, sl *slot, doc *crdt.Doc, stored persistence.Stored) *r
 		now:      time.Now(),
 		doc:      doc,
 		pos:      stored.Pos,
-		epoch:    stored.Pos.Epoch + 1,
+		epoch:    g.epochAfter(stored.Pos.Epoch),
 		sessions: map[presence.ConnID]*Session{},
 		ledger:   ledger{durable: stored.Pos},
 		people:   people{table: presence.New(g.o.Limits.Presence)},
@@ -110,7 +111,7 @@ func newRoom(g *Registry, sl *slot, doc *crdt.Doc, stored persistence.Stored) *r
 	r.ticked = r.now
 	r.idle = r.now
 	r.alive, r.die = context.WithCancel(context.Background())
-	r.marks.start(doc.StateVector())
+	r.marks.start(doc.StateVector(), stored.Pos)
 	r.saves.start(stored, r.now)
 	r.publish()
 	return r

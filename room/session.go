@@ -12,7 +12,7 @@ import (
 // Peer is who joins a room.
 type Peer struct {
 	ID       uint64           // names the conn in events; rooms do not interpret it
-	Dialect  protocol.Dialect // how payloads for this peer are encoded; peers of equal dialects share them
+	Dialect  protocol.Encoder // how payloads for this peer are encoded; peers of equal dialects share them
 	Out      *Outbox          // where they go; several sessions of one conn may share it
 	ReadOnly bool             // it may not change the document or send Stateless messages, everything else works
 	User     presence.User    // who it is according to its token; zero: not known
@@ -28,6 +28,10 @@ type Peer struct {
 	// has its answer withheld: the peer is asked for it again, and what is durable
 	// then is Saved. Peers without Acks are told in words (Denied), once.
 	Acks bool
+
+	// Opening is what a peer says when it joins that numbers its updates, see there.
+	// Nil: it has no one message for that.
+	Opening *Opening
 
 	// Ended is called once, from a goroutine of the room, when the room or End ends
 	// the session, with what Err returns; not after Leave. It must not block or call
@@ -101,6 +105,8 @@ type state struct {
 	extraAsks    int           // SyncStep1 sent that its client does not count
 	refusals     int           // NotSaved that its client still counts
 	denied       bool          // it was told why its updates are refused
+
+	numbered
 }
 
 // Handle hands a message of the peer to the room and returns when it is queued.

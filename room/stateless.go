@@ -14,6 +14,7 @@ func (r *room) stateless(s *Session, m protocol.Message) {
 		return
 	case !s.mayWrite():
 		r.o.Events.Refused(r.name, s.peer.ID, m.Kind, "read-only")
+		r.turnDown(s, m, protocol.Forbidden.Closef("read-only"))
 		return
 	}
 	for _, g := range r.hub.groups {

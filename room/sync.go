@@ -28,6 +28,10 @@ func (r *room) join(s *Session) {
 	r.sessions[s.id] = s
 	r.marks.widen(s.peer.Out.limit)
 	r.hub.add(s)
+	if s.peer.Opening != nil {
+		r.openFor(s)
+		return
+	}
 	if s.mayWrite() && !s.peer.Acks { // the others are asked when they ask
 		r.ask(s)
 	}
@@ -89,7 +93,9 @@ func (r *room) read(s *Session, m protocol.Message) {
 		r.marker(s, m.Data)
 	case protocol.Stateless:
 		r.stateless(s, m)
-	case protocol.Ignored, protocol.Denied, protocol.Saved, protocol.NotSaved:
+	case protocol.Credit:
+		r.credit(s, m.ID)
+	case protocol.Ignored, protocol.Denied, protocol.Saved, protocol.NotSaved, protocol.Pong:
 	}
 }
 
@@ -121,6 +127,10 @@ func (r *room) step1(s *Session, vector []byte) {
 
 // answerAsked answers the last question of a session, or has it answered later.
 func (r *room) answerAsked(s *Session) {
+	if s.opening != nil {
+		r.greet(s)
+		return
+	}
 	if s.asked == nil {
 		return
 	}
@@ -261,7 +271,9 @@ func (r *room) malformed(s *Session, m protocol.Message, err error) {
 		reason = protocol.TooLarge
 	}
 	r.o.Events.Refused(r.name, s.peer.ID, m.Kind, err.Error())
-	r.end(s, &protocol.CloseError{Reason: reason, Detail: m.Kind.String(), Cause: err})
+	why := &protocol.CloseError{Reason: reason, Detail: m.Kind.String(), Cause: err}
+	r.turnDown(s, m, why)
+	r.end(s, why)
 }
 
 // integrated gives an update that was integrated its position and sends it on at
@@ -272,6 +284,7 @@ func (r *room) integrated(update []byte) {
 	}
 	r.pos.Seq++
 	r.out.version++
+	r.recent.add(r.pos, update)
 	o := &r.out
 	if len(o.waiting) == 0 {
 		o.first = r.current.at
