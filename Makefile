@@ -1,5 +1,5 @@
 # make test is all that CI runs. The steps are scripts in .ci and can be run by hand.
-.PHONY: help run test setup fmt lint unit planted web web-check e2e fuzz fuzz-long oracle-long model bench-crdt bench-gateway
+.PHONY: help run test setup fmt lint proto unit planted web web-check e2e fuzz fuzz-long oracle-long model bench-crdt bench-gateway
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##/\1\t/p' Makefile | expand -t 14
@@ -18,6 +18,9 @@ fmt:            ## format all Go code
 
 lint:           ## vet, staticcheck, go fix, go mod tidy
 	.ci/test fmt lint
+
+proto:          ## generate the Go code of protocol/weft.proto
+	.ci/proto -w
 
 unit:           ## all Go tests
 	.ci/unit

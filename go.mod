@@ -8,6 +8,7 @@ ignore (
 	./crdt/crdttest/oracle/node_modules
 	./gateway/peers/node_modules
 	./gateway/providers/node_modules
+	./protocol/node_modules
 )
 
 require (

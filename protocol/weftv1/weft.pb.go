@@ -2264,8 +2264,8 @@ func (b0 Welcome_builder) Build() *Welcome {
 	return m0
 }
 
-// Limits are what the server takes from one client. What is beyond is Refused, or ends the connection where
-// PROTOCOL.md says so. 0: the server does not say.
+// Limits are what the server takes from one client; what it sends may be larger, but for max_frame_bytes. What is beyond
+// is Refused, or ends the connection where PROTOCOL.md says so. 0: the server does not say.
 type Limits struct {
 	state                        protoimpl.MessageState `protogen:"opaque.v1"`
 	xxx_hidden_MaxFrameBytes     uint32                 `protobuf:"varint,1,opt,name=max_frame_bytes,json=maxFrameBytes,proto3"`
@@ -2376,7 +2376,7 @@ type Limits_builder struct {
 	MaxFrameBytes uint32
 	// Of one envelope, also when it travels in fragments.
 	MaxMessageBytes uint32
-	// Updates of one room that are not acknowledged. A client that has as many merges what comes next.
+	// Updates of one room that are not acknowledged. A client that has as many had better merge what comes next.
 	MaxUnackedUpdates uint32
 	// Rooms joined at once.
 	MaxRooms uint32
@@ -3619,7 +3619,7 @@ type Update_builder struct {
 	_ [0]func() // Prevents comparability and use of unkeyed literals for the builder.
 
 	RoomId uint64
-	// 1, 2, 3 ... in each place.
+	// Grows with each, from 1 in each place.
 	Id uint64
 	// They count as one: all of them are taken or none.
 	Updates [][]byte
@@ -3637,7 +3637,7 @@ func (b0 Update_builder) Build() *Update {
 	return m0
 }
 
-// Updated brings changes that others, or on another connection the same client, have made.
+// Updated brings what changed the document, the receiver's own updates too.
 type Updated struct {
 	state               protoimpl.MessageState `protogen:"opaque.v1"`
 	xxx_hidden_RoomId   uint64                 `protobuf:"varint,1,opt,name=room_id,json=roomId,proto3"`
