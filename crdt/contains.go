@@ -14,6 +14,7 @@ func (d *Doc) Contains(update []byte, v Version) (bool, error) {
 	if err := m.decode(update, v, d.opts.Limits); err != nil {
 		return false, err
 	}
+	sortDeletes(&m.deletes) // so that what they name is walked over once, however often they name it
 	known := func(client ClientID, from, to uint32) bool {
 		c := d.clientIndex(client)
 		return c != noClient && to <= d.clients[c].next

@@ -82,16 +82,29 @@ func serveForProviders(args []string) error {
 type heldStore struct {
 	*persistence.Store
 
-	mu   sync.Mutex
-	held bool
-	late []func()
+	mu       sync.Mutex
+	held     bool
+	appended int // calls of Append
+	mark     int // of them, those that pass lets through
+	passed   int // of them, those that are let through although it is held
+	late     []late
+}
+
+// late is a confirmation that is held back.
+type late struct {
+	number int // of the Append
+	done   func()
 }
 
 func (s *heldStore) Append(recs []persistence.Record, done func(error)) error {
+	s.mu.Lock()
+	s.appended++
+	number := s.appended
+	s.mu.Unlock()
 	return s.Store.Append(recs, func(err error) {
 		s.mu.Lock()
-		if s.held {
-			s.late = append(s.late, func() { done(err) })
+		if s.held && number > s.passed {
+			s.late = append(s.late, late{number, func() { done(err) }})
 			s.mu.Unlock()
 			return
 		}
@@ -106,13 +119,31 @@ func (s *heldStore) hold() {
 	s.held = true
 }
 
-func (s *heldStore) release() {
+// markHere remembers what was appended until now, for pass.
+func (s *heldStore) markHere() {
 	s.mu.Lock()
-	late := s.late
-	s.held, s.late = false, nil
+	defer s.mu.Unlock()
+	s.mark = s.appended
+}
+
+// pass lets through what had been appended at markHere, and goes on holding the rest.
+func (s *heldStore) pass() { s.let(func() { s.passed = s.mark }) }
+
+func (s *heldStore) release() { s.let(func() { s.held = false }) }
+
+// let changes what is held back, and lets through what is not any more.
+func (s *heldStore) let(change func()) {
+	s.mu.Lock()
+	change()
+	n := 0
+	for n < len(s.late) && (!s.held || s.late[n].number <= s.passed) {
+		n++
+	}
+	through := s.late[:n]
+	s.late = s.late[n:]
 	s.mu.Unlock()
-	for _, done := range late {
-		done()
+	for _, l := range through {
+		l.done()
 	}
 }
 
@@ -180,6 +211,10 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.disk.hold()
 	case "release":
 		d.disk.release()
+	case "mark":
+		d.disk.markHere()
+	case "pass":
+		d.disk.pass()
 	case "token":
 		d.give(q.Get("token"), strings.Split(q.Get("rooms"), ","), q.Get("write") == "1", q.Get("user"), q.Get("ttl"))
 	case "untoken":

@@ -1,8 +1,6 @@
 package room
 
 import (
-	"slices"
-
 	"weft/persistence"
 	"weft/protocol"
 )
@@ -41,21 +39,21 @@ func (r *room) marker(s *Session, data []byte) {
 // ack owes a session the answer to a message that was to change the document, as
 // Peer.Acks says. A SyncStep2 holds all that the client has, so one that is taken
 // also makes up for everything that was refused.
-func (r *room) ack(s *Session, kind, outcome protocol.Kind) {
+func (r *room) ack(s *Session, m protocol.Message, outcome protocol.Kind) {
 	if !s.peer.Acks || s.ended {
 		return
 	}
-	a := answer{kind: outcome, n: 1}
-	if kind == protocol.SyncStep2 && s.extraAsks > 0 {
-		s.extraAsks--
-		a.n = 0
+	a := answer{kind: outcome}
+	counted := s.counts(m)
+	if counted || m.Kind == protocol.Update && outcome == protocol.NotSaved { // which lowers nothing
+		a.n = 1
 	}
-	switch {
-	case outcome == protocol.NotSaved:
-		s.refusals += a.n
-	case kind == protocol.SyncStep2 && s.mayWrite() && r.ledger.failure == nil:
-		a.n += s.refusals
-		s.refusals = 0
+	switch c := &s.count; {
+	case outcome == protocol.NotSaved && counted:
+		c.refused++
+	case outcome == protocol.Saved && m.Kind == protocol.SyncStep2 && s.mayWrite() && r.ledger.failure == nil:
+		a.n += c.refused
+		c.refused = 0
 	}
 	if a.n == 0 {
 		return
@@ -64,14 +62,6 @@ func (r *room) ack(s *Session, kind, outcome protocol.Kind) {
 		a.pos, a.blocked = r.pos, s.mayWrite() && s.unsettled()
 	}
 	r.owe(s, a)
-}
-
-// countAnew is called when a client has begun to count anew what is not saved: the
-// answers that it is owed are not expected any more, and the next SyncStep2 stands
-// for all of them.
-func (r *room) countAnew(s *Session) {
-	s.refusals = 0
-	s.answers = slices.DeleteFunc(s.answers, func(a answer) bool { return a.kind != protocol.SaveMarker })
 }
 
 // unsettled reports whether something that the session sent is not integrated.

@@ -19,10 +19,11 @@ type Peer struct {
 
 	// Acks makes the room tell the peer what is saved, for clients of Hocuspocus that
 	// count what is not: an Update counts one, and a SyncStep1 starts the count anew at
-	// one. So every Update is answered by one Saved or NotSaved, and every SyncStep1
-	// by the room's own SyncStep1, a SyncStep2, and, for the SyncStep2 that then comes
-	// back, one Saved or NotSaved; in order. What the room asks for beside that is not
-	// counted and not answered, except that it makes up for what was refused. Saved follows the rule of save markers. NotSaved is
+	// one. So every Update that counts (see count) is answered by one Saved or NotSaved,
+	// and every SyncStep1 by the room's own SyncStep1, a SyncStep2, and, for the
+	// SyncStep2 that then comes back, one Saved or NotSaved; in order. What the room asks
+	// for beside that is not counted and not answered, except that it makes up for what
+	// was refused. Saved follows the rule of save markers. NotSaved is
 	// final: the peer may not write. A message that the room cannot take now, because
 	// the store takes no updates or because it builds on something that is missing,
 	// has its answer withheld: the peer is asked for it again, and what is durable
@@ -102,8 +103,8 @@ type state struct {
 	askWait      time.Duration // until it is asked again
 	answers      []answer      // that it is owed, in order
 	owed         bool          // it stands in room.owing
-	extraAsks    int           // SyncStep1 sent that its client does not count
-	refusals     int           // NotSaved that its client still counts
+	count        count         // what its client counts as not saved
+	compareAt    time.Time     // a reader's answer is not looked into before
 	denied       bool          // it was told why its updates are refused
 
 	numbered

@@ -118,7 +118,7 @@ func (r *room) step1(s *Session, vector []byte) {
 			return
 		}
 	}
-	r.countAnew(s)
+	s.beginCount(vector)
 	s.asked = vector
 	if !s.answering {
 		r.answerAsked(s)
@@ -221,6 +221,7 @@ func (r *room) ask(s *Session) {
 func (r *room) noteAsk(s *Session) {
 	s.askSoon, s.askedAt, s.askedVersion = false, r.now, r.out.version
 	s.sentAt = r.now
+	s.count.asks++
 }
 
 // hello returns the room's own SyncStep1 as it is now.
@@ -235,7 +236,7 @@ func (r *room) hello(g *group) []byte {
 
 // askAgain asks a session whose client has not just asked by itself.
 func (r *room) askAgain(s *Session) {
-	s.extraAsks++
+	s.count.extra++
 	r.ask(s)
 }
 

@@ -84,13 +84,9 @@ export class User {
 
   synced () { return until(`sync of ${this.room}`, () => this.provider.isSynced, check => on(this.provider, 'synced', check)) }
 
-  /**
-   * Resolves when the provider believes that everything is saved. 2.15 counts what was typed without a connection once
-   * and lets two answers lower that, so that it may come to stand below zero.
-   */
+  /** Resolves when the provider believes that everything is saved. */
   saved () {
-    const none = () => this.version.major === 2 ? this.unsynced <= 0 : this.unsynced === 0
-    return until(`nothing unsynced, ${this.unsynced} are`, none, check => on(this.provider, 'unsyncedChanges', check))
+    return until(`nothing unsynced, ${this.unsynced} are`, () => this.unsynced === 0, check => on(this.provider, 'unsyncedChanges', check))
   }
 
   reads (want) {

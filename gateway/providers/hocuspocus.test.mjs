@@ -65,6 +65,59 @@ for (const version of versions) {
     assert.equal(a.unsynced, 0)
   })
 
+  each('what was typed without a connection counts until it is on the disk', async t => {
+    const server = await TestServer.start(t)
+    const a = new User(t, version, server, 'offline')
+    const b = new User(t, version, server, 'offline')
+    await Promise.all([a.synced(), b.synced()])
+    a.text.insert(0, 'online. ')
+    await Promise.all([a.saved(), b.reads('online. ')])
+
+    a.socket.provider.shouldConnect = false
+    a.socket.provider.webSocket._socket.destroy() // a cable that is cut
+    await until('the cut', () => a.socket.closes.length > 0, check => on(a.socket.provider, 'close', check))
+    a.text.insert(8, 'off')
+    a.text.insert(11, 'line!!')
+    a.text.delete(16, 1)
+    a.text.delete(0, 8) // updates that only delete
+    const counts = []
+    a.provider.on('unsyncedChanges', n => counts.push(n.number ?? n))
+    const typing = new Promise(resolve => {
+      const stop = on(a.provider, 'outgoingMessage', ({ message }) => {
+        if (!(message.description ?? '').includes('First sync step')) return
+        stop()
+        queueMicrotask(() => { a.text.insert(8, ' and while it connects;'); resolve() })
+      })
+    })
+    await server.ask('hold')
+    a.socket.provider.connect()
+    await typing
+    await b.reads('offline! and while it connects;')
+    await a.answered() // whatever the server had to say about it has come
+    await server.ask('mark')
+    a.text.insert(0, 'back ')
+    await b.reads('back offline! and while it connects;')
+    await a.answered()
+    assert.equal(a.unsynced, 3) // for all that it has, for what was typed while it connected, and for what came after
+    await server.ask('pass') // all but the last
+    await until('the answers', () => a.unsynced < 2, check => on(a.provider, 'unsyncedChanges', check))
+    await a.answered()
+    assert.equal(a.unsynced, 1)
+    assert.ok(counts.every(n => n > 0), `counts ${counts}`)
+
+    await server.ask('release')
+    await until('everything saved', () => a.unsynced === 0, check => on(a.provider, 'unsyncedChanges', check))
+    await a.answered()
+    assert.equal(a.unsynced, 0) // 2.15 counts below zero when it is told too often
+    await server.ask('hold')
+    a.text.insert(0, 'and ')
+    await b.reads('and back offline! and while it connects;')
+    await a.answered()
+    assert.equal(a.unsynced, 1)
+    await server.ask('release')
+    await a.saved()
+  })
+
   each('presence comes, changes and goes', async t => {
     const server = await Server.start(t)
     const a = new User(t, version, server, 'people')
