@@ -12,7 +12,7 @@ import WebSocket from 'ws'
 import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
 
-const patience = 15_000 // ms
+const patience = 30_000 // ms
 
 const bin = process.env.WEFT_BIN
 const testBin = process.env.WEFT_TEST_BIN

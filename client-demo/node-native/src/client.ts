@@ -59,20 +59,22 @@ export class Client extends EventEmitter<ClientEvents> {
     return this.#link?.bytes ?? { received: 0, sent: 0 }
   }
 
-  /** Joins a room, now or as soon as there is a connection, and again after every loss. A room can be joined once at a time. */
+  /**
+   * Joins a room, now or as soon as there is a connection, and again after every loss. A room can be joined once at a time:
+   * again when leave() has resolved, or as soon as the server has ended it.
+   */
   join (name: string, options: JoinOptions = {}): Room {
     if (this.#status === 'closed') throw new Error('the client is closed')
     if (this.#rooms.has(name)) throw new Error(`room ${JSON.stringify(name)} is joined already`)
-    const room = new Room(name, options, () => this.#refresh())
+    const room = new Room(name, options, { refresh: () => this.#refresh(), gone: () => this.#rooms.delete(name) })
     this.#rooms.set(name, room)
-    room.once('ended', () => this.#rooms.delete(name))
     if (this.#link !== undefined) room.online(this.#link)
     return room
   }
 
   /** Leaves all rooms, without waiting for what is unsaved (see Room.saved), and ends the connection. */
   async close (): Promise<void> {
-    for (const room of this.#rooms.values()) room.leave()
+    for (const room of this.#rooms.values()) void room.leave()
     this.#stop.abort()
     await this.ended
   }

@@ -1,4 +1,4 @@
-// Envelopes larger than a frame travel in parts: PROTOCOL.md, "Fragments".
+// Envelopes larger than a frame travel in parts: PROTOCOL.md, "Large envelopes".
 import { Code, type Fragment } from './gen/weft_pb.js'
 import { Refusal } from './refusal.js'
 

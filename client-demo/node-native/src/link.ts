@@ -46,7 +46,7 @@ export class Link {
   #ref = 0
   #queue: Uint8Array[] = [] // encoded batches of one envelope, until the microtask that sends them
   #queued = 0 // their bytes
-  #lastFrame = Date.now()
+  #silent = 0 // keep-alive intervals since the last frame
   #watch: NodeJS.Timeout | undefined
   #over = false
 
@@ -132,7 +132,7 @@ export class Link {
       for (const part of cut(toBinary(ClientEnvelopeSchema, envelope), most)) this.#send(0, { case: 'fragment', value: part })
       return
     }
-    // A batch is the concatenation of batches: PROTOCOL.md, "Frames".
+    // A batch is the concatenation of batches: PROTOCOL.md, "Connecting".
     if (this.#queued + frame.length > most) this.#flush()
     if (this.#queue.length === 0) queueMicrotask(() => this.#flush())
     this.#queue.push(frame)
@@ -152,7 +152,7 @@ export class Link {
   #receive (data: Buffer, binary: boolean): void {
     if (this.#over) return
     this.bytes.received += data.length
-    this.#lastFrame = Date.now()
+    this.#silent = 0
     try {
       if (!binary) throw malformed('a text frame came')
       for (const envelope of decode(ServerBatchSchema, data).envelopes) {
@@ -188,7 +188,8 @@ export class Link {
     const interval = this.welcome.keepAliveMs
     if (interval === 0) return
     this.#watch = setInterval(() => {
-      if (Date.now() - this.#lastFrame > silences * interval) this.#end(new Refusal(Code.TIMED_OUT, 'the server is silent', true))
+      // Intervals and not the clock: after this program was asleep, what has arrived is read first.
+      if (++this.#silent > silences) this.#end(new Refusal(Code.TIMED_OUT, 'the server is silent', true))
     }, interval)
   }
 
@@ -225,13 +226,13 @@ function malformed (what: string): Refusal {
   return new Refusal(Code.MALFORMED, what, false)
 }
 
-/** What a close frame without a Closing means: protocol.Reasons in the server. 44xx are final. */
+/** What a close frame without a Closing means: PROTOCOL.md, "Staying alive, tokens, the end". 44xx are final but for 4408, silence. */
 function closed (code: number, reason: string): Refusal {
   const known: Record<number, Code> = {
     1000: Code.NORMAL, 1006: Code.UNAVAILABLE, 1009: Code.TOO_LARGE, 1012: Code.DRAINING, 1013: Code.OVERLOADED,
     4400: Code.MALFORMED, 4401: Code.UNAUTHORIZED, 4403: Code.FORBIDDEN, 4404: Code.NOT_FOUND, 4408: Code.TIMED_OUT,
-    4413: Code.TOO_LARGE, 4423: Code.QUARANTINED, 4500: Code.INTERNAL, 4503: Code.DRAINING, 4508: Code.TOO_SLOW, 4529: Code.RATE_LIMITED
+    4409: Code.UNSUPPORTED, 4413: Code.TOO_LARGE, 4423: Code.QUARANTINED, 4500: Code.INTERNAL, 4503: Code.DRAINING, 4508: Code.TOO_SLOW, 4529: Code.RATE_LIMITED
   }
-  const final = code === 1009 || (code >= 4400 && code < 4500)
+  const final = code === 1009 || (code >= 4400 && code < 4500 && code !== 4408)
   return new Refusal(known[code] ?? Code.UNAVAILABLE, reason || `the connection ended with ${code}`, !final)
 }

@@ -56,29 +56,3 @@ export class YrsReplica implements Replica {
     return () => observer.free()
   }
 }
-
-/** Whether a knows something that b does not, of two Yjs state vectors: varuint count, then (client, clock) varuints. */
-export function exceeds (a: Uint8Array, b: Uint8Array): boolean {
-  const known = clocks(b)
-  for (const [client, clock] of clocks(a)) {
-    if (clock > (known.get(client) ?? 0)) return true
-  }
-  return false
-}
-
-function clocks (stateVector: Uint8Array): Map<number, number> {
-  let at = 0
-  const varuint = (): number => {
-    let value = 0
-    for (let scale = 1; ; scale *= 128) {
-      const byte = stateVector[at++]
-      if (byte === undefined || scale > 2 ** 49) throw new RangeError('a state vector cannot be read')
-      value += (byte & 127) * scale
-      if (byte < 128) return value
-    }
-  }
-  const vector = new Map<number, number>()
-  if (stateVector.length === 0) return vector
-  for (let count = varuint(); count > 0; count--) vector.set(varuint(), varuint())
-  return vector
-}

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { Edits } from './edits.js'
 import {
   Access, Code, Durability, Version,
   type Joined, type Position, type ServerEnvelope, type SyncMode, type Updated
@@ -6,7 +7,8 @@ import {
 import type { Link } from './link.js'
 import { Presence, type State } from './presence.js'
 import { Refusal } from './refusal.js'
-import { YrsReplica, exceeds, type Replica } from './replica.js'
+import { YrsReplica, type Replica } from './replica.js'
+import { lacks } from './vector.js'
 
 export interface JoinOptions {
   /** The copy of the document; a new yrs document if there is none yet. Survives the room: join again with the same one. */
@@ -43,26 +45,29 @@ interface RoomEvents {
   ended: [Refusal | undefined]
 }
 
-interface Sent {
-  id: bigint
-  edits: number
+/** What a room wants of the client that it belongs to. */
+interface Owner {
+  /** A new token is needed soon. */
+  refresh (): Promise<void>
+  /** The room can be joined again. */
+  gone (): void
 }
 
 const defaultWindowBytes = 1 << 20
 const mostInFlight = 64 // updates without an Ack, where the server sets no limit
-const mostWaitingBytes = 1 << 20 // of edits that wait for a place in flight, before they become one diff
+const renewMs = 15_000 // PROTOCOL.md, "Presence"; browsers forget who said nothing for 30 s
 const envelopeBytes = 64 // what an Update costs besides its updates
 const updateBytes = 6 // what each of them costs besides its bytes
 
 /**
- * This client's place in a room, over all connections. Edits of the replica are sent while there is a connection and made
- * up for by one diff after there was none; unsaved tells how many the server has not acknowledged.
+ * This client's place in a room, over all connections. Edits of the replica are sent at once or when there is a connection
+ * again; unsaved tells how many the server has not acknowledged.
  */
 export class Room extends EventEmitter<RoomEvents> {
   readonly name: string
   readonly replica: Replica
   readonly #options: JoinOptions
-  readonly #refresh: () => Promise<void>
+  readonly #owner: Owner
   readonly #presence: Presence
   readonly #stopEdits: () => void
 
@@ -72,38 +77,38 @@ export class Room extends EventEmitter<RoomEvents> {
   #access = Access.UNSPECIFIED
   #serverVector: Uint8Array = new Uint8Array() // what the server had at the join
   #nextId = 1n
-  #sent: Sent[] = []
   #consumed = 0 // bytes of updates since the last Flow
+  #joining = false
+  #renewal: NodeJS.Timeout | undefined
   #timer: NodeJS.Timeout | undefined // of the next attempt to join or to send
 
   // Over all connections.
   #position: Position | undefined
-  #waiting: Uint8Array[] = [] // edits that were not sent
-  #waitingBytes = 0
-  #waitingEdits = 0
-  #owes = false // edits are missing in waiting: a diff from serverVector has them
+  readonly #edits = new Edits()
   #pumping = false
   #ended = false
+  #resolveGone!: () => void
+  readonly #gone = new Promise<void>(resolve => { this.#resolveGone = resolve })
   #reported = 0
 
-  /** Only Client makes rooms; refresh gets a new token for it. */
-  constructor (name: string, options: JoinOptions, refresh: () => Promise<void>) {
+  /** Only Client makes rooms. */
+  constructor (name: string, options: JoinOptions, owner: Owner) {
     super()
     this.name = name
     this.replica = options.replica ?? new YrsReplica()
     this.#options = options
-    this.#refresh = refresh
+    this.#owner = owner
     this.#presence = new Presence(this.replica.clientId)
     this.#presence.mine = options.presence ?? null
     this.#stopEdits = this.replica.onEdit(update => this.#edited(update))
-    if (this.replica.stateVector().length > 1) this.#waitingEdits = 1 // nobody knows whether a server has what is in there
+    if (this.replica.stateVector().length > 1) this.#edits.owe() // nobody knows whether a server has what is in there
   }
 
   /** The server's number for the room on this connection; 0 while it is not joined. */
   get id (): bigint { return this.#id }
   get access (): Access { return this.#access }
   /** Edits that are not acknowledged. 0 means that everything is as safe as JoinOptions.ack wished. */
-  get unsaved (): number { return this.#sent.reduce((sum, sent) => sum + sent.edits, this.#waitingEdits) }
+  get unsaved (): number { return this.#edits.unsaved }
   /** The others, by Yjs client id. Empty while the room is not joined. */
   get peers (): ReadonlyMap<number, State> { return this.#presence.states }
 
@@ -128,19 +133,26 @@ export class Room extends EventEmitter<RoomEvents> {
     if (this.#id !== 0n) this.#link!.send({ case: 'signal', value: { roomId: this.#id, data } })
   }
 
-  /** Gives the place up. The replica stays, with what is unsaved. */
-  leave (): void {
-    if (this.#id !== 0n) {
-      this.#pump()
-      this.#link!.send({ case: 'leave', value: { roomId: this.#id } })
+  /**
+   * Gives the place up; the replica stays, with what is unsaved. Resolves when the server knows: from then on the client
+   * can join the room again.
+   */
+  leave (): Promise<void> {
+    if (!this.#ended) {
+      this.#pump() // what was just typed is still taken
+      const [link, id] = [this.#link, this.#id]
+      this.end(undefined)
+      if (link !== undefined && id !== 0n) this.#depart(link, id)
+      else if (!this.#joining) this.#vanish()
     }
-    this.end(undefined)
+    return this.#gone
   }
 
   // ---- For Client ----
 
   /** There is a connection. */
   online (link: Link): void {
+    if (this.#ended) return
     this.#link = link
     this.#join()
   }
@@ -155,15 +167,19 @@ export class Room extends EventEmitter<RoomEvents> {
   receive (body: ServerEnvelope['body']): void {
     switch (body.case) {
       case 'updated': return this.#updated(body.value)
-      case 'ack': return this.#acknowledged(body.value.id)
+      case 'ack':
+        this.#edits.acknowledged(body.value.id)
+        return this.#pump()
       case 'refused': return this.#refused(Refusal.of(body.value), body.value.updateId)
-      case 'presence': return this.#tell(this.#presence.take(body.value.peers))
+      case 'presence':
+        this.#tell(this.#presence.take(body.value.peers))
+        return this.#presence.doubted ? this.#announce() : undefined
       case 'signal': return void this.emit('signal', body.value.data)
       case 'moved':
         this.#position = body.value.position
         return
       case 'accessChanged':
-        if (body.value.refresh) this.#refresh().catch(err => this.emit('refused', new Refusal(Code.UNAUTHORIZED, `no token: ${err}`, true)))
+        if (body.value.refresh) this.#owner.refresh().catch(err => this.emit('refused', new Refusal(Code.UNAUTHORIZED, `no token: ${err}`, true)))
         this.#access = body.value.access
         this.emit('access', this.#access)
         return this.#pump()
@@ -177,6 +193,7 @@ export class Room extends EventEmitter<RoomEvents> {
     this.#vacate()
     this.#ended = true
     this.#stopEdits()
+    if (why !== undefined) this.#vanish()
     this.emit('ended', why)
   }
 
@@ -189,15 +206,30 @@ export class Room extends EventEmitter<RoomEvents> {
       token, readOnly, ack, version, windowBytes, presence: true
     }
     const link = this.#link!
+    this.#joining = true
     link.request({ case: 'join', value }, answer => {
-      if (this.#ended || link !== this.#link) {
-        // Left while the answer was on its way.
-        if (!(answer instanceof Refusal) && answer.body.case === 'joined') link.send({ case: 'leave', value: { roomId: answer.body.value.roomId } })
-        return
+      this.#joining = false
+      const joined = !(answer instanceof Refusal) && answer.body.case === 'joined' ? answer.body.value : undefined
+      if (this.#ended) { // left while the answer was on its way
+        if (joined !== undefined) this.#depart(link, joined.roomId)
+        else this.#vanish()
+      } else if (answer instanceof Refusal) {
+        this.#lost(answer)
+      } else if (joined !== undefined) {
+        this.#enter(joined)
       }
-      if (answer instanceof Refusal) return this.#lost(answer)
-      if (answer.body.case === 'joined') this.#enter(answer.body.value)
     })
+  }
+
+  /** Tells the server that this side has left. */
+  #depart (link: Link, id: bigint): void {
+    link.request({ case: 'leave', value: { roomId: id } }, () => this.#vanish())
+  }
+
+  /** The server has no place for this room any more. */
+  #vanish (): void {
+    this.#owner.gone()
+    this.#resolveGone()
   }
 
   #enter (joined: Joined): void {
@@ -207,11 +239,12 @@ export class Room extends EventEmitter<RoomEvents> {
     this.#position = joined.position
     this.#serverVector = joined.stateVector
     this.#nextId = 1n
-    // A lost server may have lost what it acknowledged: what it does not know is unsaved, whatever was said before.
-    this.#owes = this.#waitingEdits > 0 || exceeds(this.replica.stateVector(), joined.stateVector)
-    if (this.#owes) this.#waitingEdits = Math.max(this.#waitingEdits, 1)
+    // What the server lacks is unsaved, whatever an earlier one has acknowledged.
+    const updates = this.#edits.updates
+    if (updates !== undefined && lacks(joined.stateVector, this.replica.stateVector(), this.replica.clientId, updates)) this.#edits.owe()
     this.#pump()
-    if (this.#presence.mine !== null) this.#announce()
+    this.#renewal = setInterval(() => this.#here(), renewMs)
+    this.#here()
     this.emit('joined', { mode: joined.mode, access: joined.access, updateBytes: joined.update.length })
     this.emit('change')
     this.#tell(this.#presence.takeAll(joined.peers))
@@ -219,7 +252,10 @@ export class Room extends EventEmitter<RoomEvents> {
 
   /** The place is gone, but not by this side's wish. */
   #lost (why: Refusal | undefined): void {
-    if (why === undefined || !why.retry) return this.end(why)
+    if (why === undefined || !why.retry) {
+      this.end(why)
+      return this.#vanish()
+    }
     this.#vacate()
     this.emit('refused', why)
     this.#later(why.retryAfterMs, () => this.#join())
@@ -236,11 +272,13 @@ export class Room extends EventEmitter<RoomEvents> {
 
   #vacate (): void {
     clearTimeout(this.#timer)
+    clearInterval(this.#renewal)
     this.#timer = undefined
     this.#id = 0n
     this.#access = Access.UNSPECIFIED
     this.#consumed = 0
-    this.#owe(0n)
+    this.#edits.again(0n)
+    this.#report()
     this.#tell(this.#presence.forget())
   }
 
@@ -273,13 +311,7 @@ export class Room extends EventEmitter<RoomEvents> {
 
   /** Takes an edit; called while the document cannot be read. */
   #edited (update: Uint8Array): void {
-    this.#waitingEdits++
-    if (this.#id === 0n) this.#owes = true
-    if (!this.#owes) {
-      this.#waiting.push(update)
-      this.#waitingBytes += update.length
-      if (this.#waitingBytes > mostWaitingBytes) this.#owe(0n)
-    }
+    this.#edits.add(update)
     if (this.#pumping) return
     this.#pumping = true
     queueMicrotask(() => {
@@ -293,60 +325,30 @@ export class Room extends EventEmitter<RoomEvents> {
     const link = this.#link
     if (link !== undefined && this.#id !== 0n && this.#access === Access.WRITE && this.#timer === undefined) {
       const most = link.welcome.limits?.maxUnackedUpdates || mostInFlight
-      while (this.#waitingEdits > 0 && this.#sent.length < most) {
-        const { updates, edits } = this.#take(link.mostBytes - envelopeBytes)
-        if (updates.length === 0) return this.end(new Refusal(Code.TOO_LARGE, `an edit is larger than the ${link.mostBytes} bytes that the server takes`, false))
-        this.#sent.push({ id: this.#nextId, edits })
-        link.send({ case: 'update', value: { roomId: this.#id, id: this.#nextId++, updates, version: Version.V1 } })
+      while (this.#edits.waiting > 0 && this.#edits.inFlight < most) {
+        const id = this.#nextId++
+        const updates = this.#edits.send(id, link.mostBytes - envelopeBytes, updateBytes, () => this.replica.diff(this.#serverVector))
+        if (updates === undefined) {
+          return this.end(new Refusal(Code.TOO_LARGE, `an edit is larger than the ${link.mostBytes} bytes that the server takes`, false))
+        }
+        link.send({ case: 'update', value: { roomId: this.#id, id, updates, version: Version.V1 } })
       }
     }
     this.#report()
   }
 
-  /** The next edits that together fit into most bytes; none if already the first does not. */
-  #take (most: number): { updates: Uint8Array[], edits: number } {
-    if (this.#owes) {
-      const diff = this.replica.diff(this.#serverVector)
-      const edits = this.#waitingEdits
-      this.#owes = false
-      this.#waitingEdits = 0
-      return diff.length + updateBytes > most ? { updates: [], edits } : { updates: [diff], edits }
-    }
-    const updates: Uint8Array[] = []
-    for (let bytes = 0; this.#waiting.length > 0; ) {
-      const next = this.#waiting[0]!
-      bytes += next.length + updateBytes
-      if (bytes > most) break
-      updates.push(next)
-      this.#waiting.shift()
-      this.#waitingBytes -= next.length
-      this.#waitingEdits--
-    }
-    return { updates, edits: updates.length }
-  }
-
-  #acknowledged (id: bigint): void {
-    this.#sent = this.#sent.filter(sent => sent.id > id)
-    this.#pump()
-  }
-
   #refused (why: Refusal, updateId: bigint): void {
     if (updateId === 0n) return void this.emit('refused', why)
-    // An edit that the server will never take would make the copies differ for good.
-    if (!why.retry) return this.end(why)
-    this.emit('refused', why)
-    this.#owe(updateId)
-    this.#later(why.retryAfterMs, () => this.#pump())
-  }
-
-  /** Sent updates from an id on did not count: one diff will bring them and what waits. */
-  #owe (fromId: bigint): void {
-    for (const sent of this.#sent) if (sent.id >= fromId) this.#waitingEdits += sent.edits
-    this.#sent = this.#sent.filter(sent => sent.id < fromId)
-    this.#waiting = []
-    this.#waitingBytes = 0
-    if (this.#waitingEdits > 0) this.#owes = true
+    if (why.code === Code.FORBIDDEN) { // the right to write ended while this was on its way; it may come back
+      this.#access = Access.READ
+    } else if (why.retry) {
+      this.#later(why.retryAfterMs, () => this.#pump())
+    } else { // an edit that the server never takes makes the copies differ for good
+      return this.end(why)
+    }
+    this.#edits.again(updateId)
     this.#report()
+    this.emit('refused', why)
   }
 
   #report (): void {
@@ -357,6 +359,11 @@ export class Room extends EventEmitter<RoomEvents> {
   }
 
   // ---- Presence and waiting ----
+
+  /** Says that this client is still here, if it ever said who it is. */
+  #here (): void {
+    if (this.#presence.mine !== null) this.#announce()
+  }
 
   #announce (): void {
     this.#link!.send({ case: 'setPresence', value: { roomId: this.#id, ...this.#presence.announcement() } })

@@ -77,7 +77,7 @@ test('what is beyond the updates in flight waits and leaves together', async t =
   await soon('saved', room.saved())
 })
 
-test('unsaved edits survive the connection as one diff, and the position is told', async t => {
+test('unsaved edits survive the connection, and the position is told', async t => {
   const { fake, conn, room } = await joined(t)
   const other = new Other()
   conn.send({ case: 'updated', value: { roomId: 7n, position: { epoch: 3n, seq: 41n }, update: other.insert(0, 'theirs ') } })
@@ -93,7 +93,7 @@ test('unsaved edits survive the connection as one diff, and the position is told
   const update = await again.expect('update')
   assert.equal(update.id, 1n)
   assert.equal(update.roomId, 8n)
-  assert.equal(update.updates.length, 1)
+  assert.equal(update.updates.length, 2) // the very edits, not a diff
   assert.equal(other.takes(update.updates), 'theirs mine offline')
   assert.equal(room.unsaved, 2)
   again.send({ case: 'ack', value: { roomId: 8n, id: 1n } })
@@ -266,18 +266,39 @@ test('others come, change and go', async t => {
   assert.equal((await conn.expect('setPresence')).clock, 1n)
   await soon('1', new Promise<void>(resolve => room.peers.has(1) ? resolve() : room.once('presence', () => resolve())))
   assert.deepEqual([...room.peers], [[1, { a: 1 }]])
-  conn.send({ case: 'presence', value: { roomId: 7n, peers: [{ clientId: 1n }, { clientId: 2n, state: json({ b: 2 }) }, { clientId: 3n, state: json([1]) }] } })
+  conn.send({ case: 'presence', value: { roomId: 7n, peers: [
+    { clientId: 1n, clock: 5n }, // as its state: gone
+    { clientId: 2n, clock: 3n, state: json({ b: 2 }) },
+    { clientId: 2n, clock: 2n, state: json({ b: 'old' }) },
+    { clientId: 2n, clock: 3n, state: json({ b: 'again' }) },
+    { clientId: 3n, clock: 1n, state: json([1]) } // no state
+  ] } })
   assert.deepEqual(await event(room, 'presence'), [1, 2])
   assert.deepEqual([...room.peers], [[2, { b: 2 }]])
 
   // The same id had a higher clock in an earlier life.
-  conn.send({ case: 'presence', value: { roomId: 7n, peers: [{ clientId: BigInt(room.replica.clientId), clock: 9n, state: json({}) }, { clientId: 2n }] } })
+  conn.send({ case: 'presence', value: { roomId: 7n, peers: [{ clientId: BigInt(room.replica.clientId), clock: 9n, state: json({}) }, { clientId: 2n, clock: 3n }] } })
   assert.deepEqual(await event(room, 'presence'), [2])
   room.setPresence({ me: 2 })
   assert.equal((await conn.expect('setPresence')).clock, 10n)
 
   conn.send({ case: 'signal', value: { roomId: 7n, data: Uint8Array.of(4, 2) } })
   assert.deepEqual([...await event(room, 'signal')], [4, 2])
+
+  // Somebody holds this client for gone.
+  conn.send({ case: 'presence', value: { roomId: 7n, peers: [{ clientId: BigInt(room.replica.clientId), clock: 11n }] } })
+  assert.equal((await conn.expect('setPresence')).clock, 12n)
+})
+
+test('presence is renewed', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { conn, room } = await joined(t)
+  t.mock.timers.tick(15_000) // there is nothing to renew yet
+  room.setPresence({ me: true })
+  assert.equal((await conn.expect('setPresence')).clock, 1n)
+  t.mock.timers.tick(15_000)
+  const { clock, state } = await conn.expect('setPresence')
+  assert.deepEqual([clock, Buffer.from(state).toString()], [2n, '{"me":true}'])
 })
 
 test('many rooms share a connection, by the numbers of the server', async t => {
@@ -288,7 +309,40 @@ test('many rooms share a connection, by the numbers of the server', async t => {
   conn.send({ case: 'updated', value: { roomId: 12n, update: other.insert(0, 'in s') } })
   await event(second, 'change')
   assert.deepEqual([textOf(room), textOf(second)], ['', 'in s'])
-  second.leave()
-  assert.equal((await conn.expect('leave')).roomId, 12n)
   assert.throws(() => client.join('r'), /joined already/)
+})
+
+test('a room that was left can be joined again when the server knows', async t => {
+  const { conn, client, room } = await joined(t)
+  const left = room.leave()
+  assert.throws(() => client.join('r'), /joined already/)
+  const { ref, body } = await conn.next()
+  assert(body.case === 'leave')
+  assert.equal(body.value.roomId, 7n)
+  conn.send({ case: 'left', value: { roomId: 7n } }, ref)
+  await soon('the end', left)
+
+  // Left while the answer to the join is on its way.
+  const hasty = client.join('r')
+  const join = await conn.next()
+  const gone = hasty.leave()
+  conn.send({ case: 'joined', value: { roomId: 8n } }, join.ref)
+  const leave = await conn.next()
+  assert(leave.body.case === 'leave')
+  assert.equal(leave.body.value.roomId, 8n)
+  conn.send({ case: 'left', value: { roomId: 8n } }, leave.ref)
+  await soon('the end', gone)
+  client.join('r')
+})
+
+test('an update that came too late for the right to write waits for it', async t => {
+  const { conn, room } = await joined(t)
+  write(room, 0, 'x')
+  await conn.expect('update')
+  const refused = event(room, 'refused')
+  conn.send({ case: 'refused', value: { code: Code.FORBIDDEN, message: 'read-only', roomId: 7n, updateId: 1n } })
+  await refused
+  assert.deepEqual([room.access, room.unsaved], [Access.READ, 1])
+  conn.send({ case: 'accessChanged', value: { roomId: 7n, access: Access.WRITE } })
+  assert.equal(new Other().takes((await conn.expect('update')).updates), 'x')
 })
