@@ -19,7 +19,7 @@ fmt:            ## format all Go code
 lint:           ## vet, staticcheck, go fix, go mod tidy
 	.ci/test fmt lint
 
-proto:          ## generate the Go code of protocol/weft.proto
+proto:          ## generate the Go and TypeScript code of protocol/weft.proto
 	.ci/proto -w
 
 unit:           ## all Go tests

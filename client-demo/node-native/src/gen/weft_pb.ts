@@ -396,8 +396,8 @@ export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
   messageDesc(file_weft, 5);
 
 /**
- * Limits are what the server takes from one client. What is beyond is Refused, or ends the connection where
- * PROTOCOL.md says so. 0: the server does not say.
+ * Limits are what the server takes from one client; what it sends may be larger, but for max_frame_bytes. What is beyond
+ * is Refused, or ends the connection where PROTOCOL.md says so. 0: the server does not say.
  *
  * @generated from message weft.v1.Limits
  */
@@ -417,7 +417,7 @@ export type Limits = Message<"weft.v1.Limits"> & {
   maxMessageBytes: number;
 
   /**
-   * Updates of one room that are not acknowledged. A client that has as many merges what comes next.
+   * Updates of one room that are not acknowledged. A client that has as many had better merge what comes next.
    *
    * @generated from field: uint32 max_unacked_updates = 3;
    */
@@ -878,7 +878,7 @@ export type Update = Message<"weft.v1.Update"> & {
   roomId: bigint;
 
   /**
-   * 1, 2, 3 ... in each place.
+   * Grows with each, from 1 in each place.
    *
    * @generated from field: uint64 id = 2;
    */
@@ -905,7 +905,7 @@ export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
   messageDesc(file_weft, 19);
 
 /**
- * Updated brings changes that others, or on another connection the same client, have made.
+ * Updated brings what changed the document, the receiver's own updates too.
  *
  * @generated from message weft.v1.Updated
  */
