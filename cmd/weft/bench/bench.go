@@ -42,13 +42,17 @@ type Options struct {
 	// PID is the server's process on this machine, for its CPU and memory. 0: it cannot be seen.
 	PID int
 
-	// Clients is the number of connections of fanout, idle, storm, awareness and slow, and of joins.
+	// Kill ends the server's process at once in reconnect; somebody else starts it again at the same address. Nil: the
+	// server goes on, and all connections are cut.
+	Kill func() error
+
+	// Clients is the number of connections of fanout, idle, storm, reconnect, awareness and slow, and of joins.
 	Clients int
 	// Writers is how many of them write in fanout and slow.
 	Writers int
 	// Rooms is the number of rooms in rooms.
 	Rooms int
-	// PerRoom is the number of clients in each room of rooms, idle and storm.
+	// PerRoom is the number of clients in each room of rooms, idle and storm, and in most of reconnect.
 	PerRoom int
 	// Record is the length in bytes of what is typed at a time, default 1; in slow it is 8,192.
 	Record int
@@ -65,7 +69,7 @@ type Options struct {
 	Patience time.Duration
 	// CatchUp is how long clients may take to get everything when the writers have stopped. Default 15 s.
 	CatchUp time.Duration
-	// Document is a state in update format V1 for join. Nil: one of the size of a long article with its history is made.
+	// Document is a state in update format V1 for join and reconnect. Nil: one of the size of a long article with its history is made.
 	Document []byte
 
 	// Progress is told what is going on, a line at a time. Nil: nobody is.
@@ -96,6 +100,7 @@ type Result struct {
 	Ladder    *Ladder    `json:"ladder,omitempty"` // fanout, rooms
 	Idle      *Idle      `json:"idle,omitempty"`
 	Storm     *Storm     `json:"storm,omitempty"`
+	Reconnect *Reconnect `json:"reconnect,omitempty"`
 	Join      *Join      `json:"join,omitempty"`
 	Awareness *Awareness `json:"awareness,omitempty"`
 	Slow      *Slow      `json:"slow,omitempty"`
@@ -113,6 +118,7 @@ var scenarios = []scenario{
 	{"rooms", (*runner).rooms},
 	{"idle", (*runner).idle},
 	{"storm", (*runner).storm},
+	{"reconnect", (*runner).reconnect},
 	{"join", (*runner).join},
 	{"awareness", (*runner).awareness},
 	{"slow", (*runner).slow},

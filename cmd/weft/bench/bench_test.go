@@ -75,13 +75,17 @@ func checkHonest(t *testing.T, report *Report) {
 	if s := report.Results[3].Storm; s.Synced.Count != 12 {
 		t.Errorf("storm synced %d clients, want 12", s.Synced.Count)
 	}
-	if j := report.Results[4].Join; j.Synced.Count != 12 || j.BytesEach < int64(j.Document)/2 {
+	// One in the room with the document, one in the large room, and 10 in rooms of 4.
+	if o := report.Results[4].Reconnect; o.Synced.Count != 12 || o.Again != 6 || o.Killed || o.Refused != 0 || len(o.Rooms) != 3 || o.Rooms[2].Rooms != 3 {
+		t.Errorf("reconnect found %+v, want 12 clients synced in rooms of three sizes, 6 of them with a vector", o)
+	}
+	if j := report.Results[5].Join; j.Synced.Count != 12 || j.BytesEach < int64(j.Document)/2 {
 		t.Errorf("join synced %d times with %d bytes, want 12 with about %d", j.Synced.Count, j.BytesEach, j.Document)
 	}
-	if a := report.Results[5].Awareness; a.Latency.Count < 12*11/2 {
+	if a := report.Results[6].Awareness; a.Latency.Count < 12*11/2 {
 		t.Errorf("awareness showed %d states, want at least %d", a.Latency.Count, 12*11/2)
 	}
-	if s := report.Results[6].Slow; s.CaughtUp != 4 || s.CutOff != 0 {
+	if s := report.Results[7].Slow; s.CaughtUp != 4 || s.CutOff != 0 {
 		t.Errorf("slow: %d caught up and %d were cut off, want 4 and 0", s.CaughtUp, s.CutOff)
 	}
 	text := new(strings.Builder)

@@ -20,6 +20,7 @@ type client struct {
 	person  *person // its presence; nil: it shows none
 	slow    bool    // its latencies do not count
 	prefix  []byte
+	vector  []byte              // what it asks with for what it does not have; nil: it has nothing
 	whole   func(update []byte) // takes updates instead of the ledger; nil: the ledger does
 	noteRun func(run)           // c.enter
 	sock    *socket
@@ -81,7 +82,11 @@ func (c *client) dialAndSync(ctx context.Context) error {
 	for _, h := range r.dialect.hello(c.room.name, r.o.Token) {
 		c.frames = c.sock.appendFrame(c.frames, opBinary, h)
 	}
-	c.add(step1, []byte{0})
+	if c.vector == nil {
+		c.add(step1, []byte{0})
+	} else {
+		c.add(step1, c.vector)
+	}
 	if c.person != nil {
 		c.payload = c.person.next(c.payload[:0])
 		c.add(awareness, c.payload)

@@ -28,12 +28,9 @@ const joinsAtOnce = 50
 
 // join puts a document into a room and has clients open it, one after the other, then some at once.
 func (r *runner) join(ctx context.Context, result *Result) error {
-	document := r.o.Document
-	if document == nil {
-		var err error
-		if document, err = makeDocument(documentTyped); err != nil {
-			return fmt.Errorf("make a document: %w", err)
-		}
+	document, err := r.document()
+	if err != nil {
+		return err
 	}
 	c := r.newCrew()
 	defer c.end()

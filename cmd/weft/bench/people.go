@@ -28,18 +28,17 @@ type person struct {
 func (r *chatRoom) addPeople(n int) {
 	for i := range n {
 		r.people = append(r.people, &person{
-			turn: newTurn(i), index: i, id: r.firstID + uint64(len(r.writers)+i), newest: make([]atomic.Int64, n),
+			turn: newTurn(i), index: i, id: r.firstPerson + uint64(i), newest: make([]atomic.Int64, n),
 		})
 	}
 }
 
 // person returns the person with a client id, or nil.
 func (r *chatRoom) person(id uint64) *person {
-	first := r.firstID + uint64(len(r.writers))
-	if id < first || id-first >= uint64(len(r.people)) {
+	if id < r.firstPerson || id-r.firstPerson >= uint64(len(r.people)) {
 		return nil
 	}
-	return r.people[id-first]
+	return r.people[id-r.firstPerson]
 }
 
 // next appends the awareness update with the person's next state. It must be called under the client's out.
@@ -87,7 +86,9 @@ func (p *person) see(c *client, id uint64, clock int64, state []byte) {
 	switch {
 	case other == p:
 		return // an echo
-	case other != nil && other.client != nil && other.client.finished.Load():
+	case other != nil && other.client != nil && (other.client.finished.Load() || other.client.isGone()):
+		return // being taken out
+	case other == nil && id < c.room.firstPerson && id+c.room.former >= c.room.firstPerson:
 		return // being taken out
 	case other == nil || clock > other.shown.Load():
 		c.crew.faults.add(invented, "client %d in %s was shown state %d of client %d, which nobody has", c.number, c.room.name, clock, id)

@@ -28,8 +28,9 @@ type relay struct {
 	greet []byte
 
 	// Guarded by mu.
-	mu    sync.Mutex
-	rooms map[string]*relayRoom
+	mu     sync.Mutex
+	refuse int // handshakes that are still to be refused for a second
+	rooms  map[string]*relayRoom
 }
 
 type relayRoom struct {
@@ -61,6 +62,11 @@ func startRelay(t *testing.T, r *relay) *relay {
 }
 
 func (r *relay) serve(w http.ResponseWriter, q *http.Request) {
+	if r.refuses() {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "later", http.StatusServiceUnavailable)
+		return
+	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
@@ -79,6 +85,17 @@ func (r *relay) serve(w http.ResponseWriter, q *http.Request) {
 		}
 		r.take(room, c, payload)
 	}
+}
+
+// refuses tells whether the next handshake is to be refused.
+func (r *relay) refuses() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refuse == 0 {
+		return false
+	}
+	r.refuse--
+	return true
 }
 
 func (r *relay) enter(name string, c *relayConn) *relayRoom {

@@ -13,7 +13,10 @@ type chatRoom struct {
 	name    string
 	firstID uint64 // client ids of the writers are firstID, firstID+1, ...
 	writers []*writer
-	people  []*person
+
+	firstPerson uint64 // client id of the first of people
+	people      []*person
+	former      uint64 // people with ids below firstPerson who are gone, which a server need not have noticed
 }
 
 // turn is somebody's place in a schedule.
@@ -46,6 +49,7 @@ func newRooms(prefix string, n, writers int, size int64) (rooms []*chatRoom, all
 			w.root = rootName(w.id)
 			r.writers = append(r.writers, w)
 		}
+		r.firstPerson = r.firstID + uint64(writers)
 		rooms = append(rooms, r)
 	}
 	for k := range writers { // so that the rooms take turns

@@ -128,7 +128,7 @@ func (s *socket) upgrade(u *url.URL) error {
 	}
 	_ = resp.Body.Close() // what was read of it is in our buffer
 	if resp.StatusCode != http.StatusSwitchingProtocols {
-		return fmt.Errorf("handshake: the server answers %s", resp.Status)
+		return refusal(resp)
 	}
 	sum := sha1.Sum([]byte(key + acceptSuffix))
 	if resp.Header.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(sum[:]) {

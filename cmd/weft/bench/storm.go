@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -34,13 +33,13 @@ func (r *runner) storm(ctx context.Context, result *Result) error {
 		return err
 	}
 	errs := make([]error, n)
-	var retries atomic.Int64
+	tries := newAttempts()
 	var wg sync.WaitGroup
 	for i, k := range c.clients {
-		wg.Go(func() { errs[i] = c.insist(ctx, k, &retries) })
+		wg.Go(func() { errs[i] = c.insist(ctx, k, tries) })
 	}
 	wg.Wait()
-	s := &Storm{Connections: n, PerRoom: each, Peak: peak(), Retries: retries.Load()}
+	s := &Storm{Connections: n, PerRoom: each, Peak: peak(), Retries: tries.retries.Load()}
 	result.Storm = s
 	l, err := w.stop()
 	if err != nil {
@@ -73,28 +72,6 @@ func (r *runner) storm(ctx context.Context, result *Result) error {
 	s.CPUEachUS = l.cpu.Seconds() * 1e6 / float64(n)
 	r.progress("%d connections in %.2f s, %.0f a second", n, s.Seconds, s.PerSecond)
 	return context.Cause(ctx)
-}
-
-// Pauses of y-websocket's provider between its attempts.
-const (
-	firstPause   = 100 * time.Millisecond
-	longestPause = 2500 * time.Millisecond
-)
-
-// insist connects a client as a provider does: an attempt that fails before the upgrade is followed by another one.
-func (c *crew) insist(ctx context.Context, k *client, retries *atomic.Int64) error {
-	ctx, cancel := context.WithTimeout(ctx, c.runner.o.Patience)
-	defer cancel()
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		err := c.connectOne(ctx, k)
-		if err == nil || k.sock != nil {
-			return err
-		}
-		if sleep(ctx, pause) != nil {
-			return err
-		}
-		retries.Add(1)
-	}
 }
 
 // hasSyncedNow tells whether the client has been synced; its reader may run.

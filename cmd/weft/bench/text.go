@@ -43,6 +43,8 @@ func (s *Result) lines() [][2]string {
 			{"all synced", fmt.Sprintf("after %.2f s, %.0f a second, %d retries; %v", o.Seconds, o.PerSecond, o.Retries, o.Synced)},
 			{"server", fmt.Sprintf("%.0f us each, %.2f cores, peak %.0f MB", o.CPUEachUS, o.ServerCPU, mb(o.Peak))},
 		}
+	case s.Reconnect != nil:
+		return s.Reconnect.lines()
 	case s.Join != nil:
 		j := s.Join
 		return [][2]string{
@@ -78,6 +80,23 @@ func (l *Ladder) lines() [][2]string {
 		lines = append(lines, [2]string{fmt.Sprintf("%.0f/s", s.Rate), s.String()})
 	}
 	return lines
+}
+
+func (o *Reconnect) lines() [][2]string {
+	lines := [][2]string{{"connections", fmt.Sprintf("%d; %d asked for what they did not have, the others for everything", o.Connections, o.Again)}}
+	for _, c := range o.Rooms {
+		lines = append(lines, [2]string{"rooms", fmt.Sprintf("%d with %d clients and %d bytes each", c.Rooms, c.Clients, c.Document)})
+	}
+	down := fmt.Sprintf("everybody was cut off; the first was back after %.2f s", o.Down)
+	if o.Killed {
+		down = fmt.Sprintf("the server was killed, and accepted connections again after %.2f s", o.Down)
+	}
+	return append(lines,
+		[2]string{"down", down},
+		[2]string{"all synced", fmt.Sprintf("%.2f s later; %v", o.Seconds, o.Synced)},
+		[2]string{"on the way", fmt.Sprintf("%d retries, %d of them told to come later", o.Retries, o.Refused)},
+		[2]string{"cpu", fmt.Sprintf("server %.2f, generator %.2f cores", o.ServerCPU, o.OwnCPU)},
+	)
 }
 
 func (s *Slow) lines() [][2]string {
