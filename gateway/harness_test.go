@@ -24,8 +24,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == serveVerb {
-		if err := serveForProviders(os.Args[2:]); err != nil {
+	verbs := map[string]func([]string) error{serveVerb: serveForProviders, joinVerb: joinForNode}
+	if len(os.Args) > 1 && verbs[os.Args[1]] != nil {
+		if err := verbs[os.Args[1]](os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -1,6 +1,8 @@
 // One user of this client, shaped like the users of the real providers in gateway/providers, and a cable to cut.
-import { once } from 'node:events'
+import { spawn } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
 import net from 'node:net'
+import { createInterface } from 'node:readline'
 import { on, until } from '../../../gateway/providers/harness.mjs'
 import { Backoff, Client, YrsReplica } from '../build/src/index.js'
 
@@ -45,6 +47,36 @@ export class User {
 
   status (want) {
     return until(`status ${want}`, () => this.client.status === want, check => on(this.client, 'status', check))
+  }
+}
+
+/** A user of the Go client, in a process of its own: gateway/native_peer_test.go. */
+export class GoUser {
+  #changes = new EventEmitter()
+
+  constructor (t, server, room) {
+    this.process = spawn(process.env.WEFT_TEST_BIN, ['join-for-node', '--url', `ws://${server.listen}/native`, '--room', room],
+      { stdio: ['pipe', 'pipe', 'inherit'] })
+    t.after(() => this.process.kill('SIGKILL'))
+    createInterface({ input: this.process.stdout }).on('line', line => {
+      this.view = JSON.parse(line)
+      this.#changes.emit('change')
+    })
+  }
+
+  get id () { return this.view.id }
+  toString () { return this.view?.text }
+  order (what) { this.process.stdin.write(JSON.stringify(what) + '\n') }
+  until (what, cond) { return until(`${what}, have ${JSON.stringify(this.view)}`, cond, check => on(this.#changes, 'change', check)) }
+  synced () { return this.until('the join', () => this.view !== undefined) }
+  reads (want) { return this.until(`the text ${JSON.stringify(want)}`, () => this.toString() === want) }
+  sees (what, id, cond) { return this.until(what, () => cond(this.view.peers[id])) }
+
+  /** Leaves the room in order, once everything is saved. */
+  async leave () {
+    this.process.stdin.end()
+    const [code] = await within('the end of the Go client', once(this.process, 'exit'))
+    if (code !== 0) throw new Error(`the Go client ended with ${code}`)
   }
 }
 

@@ -1,4 +1,5 @@
-// Every kind of client in one room of the real server: y-websocket 3.1 and Hocuspocus 4.8 with yjs, this client with yrs.
+// Every kind of client in one room of the real server: y-websocket 3.1 and Hocuspocus 4.8 with yjs, this client with yrs, the
+// Go client with Weft's own documents.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,7 +9,7 @@ import { test } from 'node:test'
 import { Server, User as YwsUser, on, until } from '../../../gateway/providers/harness.mjs'
 import { User as HocuspocusUser, versions } from '../../../gateway/providers/hocuspocus.mjs'
 import { Version } from '../build/src/index.js'
-import { User } from './native.mjs'
+import { GoUser, User } from './native.mjs'
 
 const hocuspocus = versions.find(version => version.major === 4)
 
@@ -20,19 +21,20 @@ function dice (seed) {
   }
 }
 
-/** Everybody of a room: a y-websocket user, a Hocuspocus user, one who reads updates of version 1 and one of version 2. */
+/** Everybody of a room: a y-websocket user, a Hocuspocus user, one who reads updates of version 1, one of version 2, one in Go. */
 async function everybody (t, server, room) {
   const yws = new YwsUser(t, server, room)
   const hp = new HocuspocusUser(t, hocuspocus, server, room)
   const one = new User(t, server, room)
   const two = new User(t, server, room, { version: Version.V2 })
-  await Promise.all([yws.synced(), hp.synced(), one.synced(), two.synced()])
-  return { yws, hp, one, two }
+  const go = new GoUser(t, server, room)
+  await Promise.all([yws, hp, one, two, go].map(user => user.synced()))
+  return { yws, hp, one, two, go }
 }
 
 test('all converge while all edit', async t => {
   const server = await Server.start(t)
-  const { yws, hp, one, two } = await everybody(t, server, 'all')
+  const { yws, hp, one, two, go } = await everybody(t, server, 'all')
   const roll = dice(20261124)
   const editors = [
     { length: () => yws.text.length, insert: (at, s) => yws.text.insert(at, s), delete: at => yws.text.delete(at, 1) },
@@ -41,31 +43,37 @@ test('all converge while all edit', async t => {
       length: () => user.text.length(undefined),
       insert: (at, s) => user.insert(at, s),
       delete: at => user.text.delete(at, 1, undefined)
-    }))
+    })),
+    // Its text may be another one by the time it obeys: where is its own business.
+    { length: () => 1000, insert: (at, s) => go.order({ insert: s, at }), delete: at => go.order({ delete: true, at }) }
   ]
   for (let edit = 0; edit < 400; edit++) {
     const who = roll(editors.length)
     const editor = editors[who]
     const length = editor.length()
     if (length > 0 && roll(4) === 0) editor.delete(roll(length))
-    else editor.insert(roll(length + 1), 'abcd'[who] + (roll(10) === 0 ? 'é\n' : ''))
+    else editor.insert(roll(length + 1), 'abcde'[who] + (roll(10) === 0 ? 'é\n' : ''))
     if (roll(8) === 0) await new Promise(setImmediate)
   }
   yws.doc.getMap('m').set('from yjs', { deep: [1, 2.5, null, true, 'x'] })
   one.doc.getMap('m').set('from yrs', { list: [1, 'é', false] }, undefined)
   two.doc.getArray('l').push(['a', 3], undefined)
+  go.order({ key: 'from go', value: 'é' })
+  await go.until('its own edits, saved', () => go.view.saved && go.view.map?.['from go'] === 'é')
   await Promise.all([one.saved(), two.saved(), hp.saved(), yws.saved('all')])
 
   // Everything is in the room: whoever reads the room's text has everything.
   const { body } = await server.get('/v1/rooms/all?format=text')
-  await Promise.all([yws.reads(body), hp.reads(body), one.reads(body), two.reads(body)])
-  const map = { 'from yjs': { deep: [1, 2.5, null, true, 'x'] }, 'from yrs': { list: [1, 'é', false] } }
-  const complete = user => Object.keys(user.doc.getMap('m').toJSON()).length === 2 && user.doc.getArray('l').length === 2
+  await Promise.all([yws, hp, one, two, go].map(user => user.reads(body)))
+  const map = { 'from yjs': { deep: [1, 2.5, null, true, 'x'] }, 'from yrs': { list: [1, 'é', false] }, 'from go': 'é' }
+  const complete = user => Object.keys(user.doc.getMap('m').toJSON()).length === 3 && user.doc.getArray('l').length === 2
   for (const user of [yws, hp]) await until('map and list', () => complete(user), check => on(user.doc, 'update', check))
   for (const user of [one, two]) {
-    await until('map and list', () => user.doc.getArray('l').length(undefined) === 2 && user.doc.getMap('m').length(undefined) === 2,
+    await until('map and list', () => user.doc.getArray('l').length(undefined) === 2 && user.doc.getMap('m').length(undefined) === 3,
       check => on(user.room, 'change', check))
   }
+  await go.until('the map', () => Object.keys(go.view.map).length === 3)
+  assert.deepEqual(go.view.map, map)
   for (const user of [yws, hp]) {
     assert.deepEqual(user.doc.getMap('m').toJSON(), map)
     assert.deepEqual(user.doc.getArray('l').toJSON(), ['a', 3])
@@ -88,23 +96,27 @@ function sorted (value) {
 test('everybody sees everybody, and who goes is gone', async t => {
   const server = await Server.start(t)
   const users = await everybody(t, server, 'people')
-  const { yws, hp, one, two } = users
+  const { yws, hp, one, two, go } = users
   yws.awareness.setLocalStateField('user', { name: 'yws' })
   hp.awareness.setLocalStateField('user', { name: 'hp' })
   one.room.setPresence({ user: { name: 'one' } })
   two.room.setPresence({ user: { name: 'two' } })
+  go.order({ present: 'go' })
   for (const [name, user] of Object.entries(users)) {
     for (const [other, { id }] of Object.entries(users)) {
       if (other !== name) await user.sees(`${other} at ${name}`, id, state => state?.user?.name === other)
     }
   }
   one.room.setPresence({ user: { name: 'one' }, cursor: { anchor: 1, head: 2 } })
-  for (const user of [yws, hp, two]) await user.sees('a cursor', one.id, state => state?.cursor?.head === 2)
+  for (const user of [yws, hp, two, go]) await user.sees('a cursor', one.id, state => state?.cursor?.head === 2)
 
   one.room.setPresence(null)
-  for (const user of [yws, hp, two]) await user.sees('one to be gone', one.id, state => state === undefined)
+  for (const user of [yws, hp, two, go]) await user.sees('one to be gone', one.id, state => state === undefined)
   await two.client.close()
-  for (const user of [yws, hp]) await user.sees('two to be gone', two.id, state => state === undefined)
+  for (const user of [yws, hp, go]) await user.sees('two to be gone', two.id, state => state === undefined)
+  const goId = go.id
+  await go.leave()
+  for (const user of [yws, hp, one]) await user.sees('go to be gone', goId, state => state === undefined)
   yws.provider.destroy()
   await one.sees('yws to be gone', yws.id, state => state === undefined)
 
