@@ -131,7 +131,7 @@ func (c *conn) serve(err error) (why *protocol.CloseError) {
 			why = protocol.Internal.Closef("panic")
 		}
 		if why != nil {
-			c.srv.memory.give(&c.in.memory) // of a message whose handling panicked
+			c.giveMemory() // of a message whose handling panicked
 			c.speaks.leave()
 		}
 	}()
@@ -175,7 +175,7 @@ func (c *conn) receive() error {
 		return err
 	}
 	err = c.speaks.receive(frame)
-	c.srv.memory.give(&c.in.memory)
+	c.giveMemory()
 	if err != nil {
 		c.end(closeError(err))
 	}

@@ -28,6 +28,29 @@ type endpoint interface {
 	leave()
 }
 
+// guarded is an endpoint whose clients may speak before they are let in. Until then their messages are short, and have a
+// smaller share of the server's memory. The connection calls it from its own goroutine.
+type guarded interface {
+	// isStranger tells whether the client was not let in yet, and somebody has to be.
+	isStranger() bool
+	// letIn tells whether the client was let in, and waits while that is being decided.
+	letIn() bool
+}
+
+// budget returns what the memory of the next message is taken from.
+func (c *conn) budget() *budget {
+	if g, ok := c.speaks.(guarded); ok && g.isStranger() {
+		return &c.srv.strangers
+	}
+	return &c.srv.memory
+}
+
+// staysStranger tells whether the client is not let in, and waits while that is being decided.
+func (c *conn) staysStranger() bool {
+	g, ok := c.speaks.(guarded)
+	return ok && !g.letIn()
+}
+
 // authorize asks whether a token lets its owner into a room. The error is a *protocol.CloseError, or says that the
 // connection is ending.
 func (c *conn) authorize(token, room string) (auth.Grant, error) {

@@ -133,7 +133,7 @@ type Options struct {
 	AddressRate Rate
 	// MessageMemory bounds the bytes of memory of all messages that are being read, beside 16 KiB for each, and of all
 	// that wait for a token to be looked at. While there is none left, sockets whose messages need more are not read.
-	// One message may go over it. Default 256 MiB; negative: no bound.
+	// One message may go over it. Clients that were not let in yet have a quarter. Default 256 MiB; negative: no bound.
 	MessageMemory int
 	// NativeFrame is the largest WebSocket message of the native protocol in bytes, in both directions; what is larger
 	// travels in fragments. Default 1 MiB, at most Limits.Message.
@@ -160,6 +160,9 @@ const (
 	defaultAuthTime           = 5 * time.Second
 )
 
+// strangersShare is the part of Options.MessageMemory that clients may use who were not let in yet.
+const strangersShare = 4
+
 // Events are the things worth logging and counting. Nil functions are skipped.
 type Events struct {
 	// Opened is called when a connection has been upgraded, before it entered a room.
@@ -178,7 +181,7 @@ type Events struct {
 	// Received is called for each message that was read, with its payload's length in bytes.
 	Received func(bytes int)
 	// Paused is called after a time in which a connection was not read: because it ("connection"), its user ("user") or
-	// its address ("address") sends more than it may, or for want of memory ("memory").
+	// its address ("address") sends more than it may, for want of memory ("memory"), or while its token is looked at ("token").
 	Paused func(by string, d time.Duration)
 	// Sent is called after each Write to a socket with the messages and bytes (headers included) it carried.
 	Sent func(messages, bytes int)
@@ -242,6 +245,7 @@ type Server struct {
 	users     *shares[string]
 	addresses *shares[netip.Prefix]
 	memory    budget       // of messages being read
+	strangers budget       // of those of clients that were not let in yet
 	queued    atomic.Int64 // bytes that wait for tokens to be looked at
 	ids       atomic.Uint64
 
@@ -281,6 +285,7 @@ func New(o Options) (*Server, error) {
 		addresses: newShares[netip.Prefix](o.AddressRate.withDefaults(defaultAddressRate), o.Limits.Message),
 		memory:    budget{size: int64(o.MessageMemory)},
 	}
+	s.strangers.size = s.memory.size / strangersShare
 	s.upgrader = s.newUpgrader()
 	return s, nil
 }
@@ -295,7 +300,9 @@ func setDefault(field *int, value int) {
 func (s *Server) Conns() int { return s.conns.count() }
 
 // MessageMemory returns the bytes that Options.MessageMemory bounds.
-func (s *Server) MessageMemory() int64 { return s.memory.inUse() + s.queued.Load() }
+func (s *Server) MessageMemory() int64 {
+	return s.memory.inUse() + s.strangers.inUse() + s.queued.Load()
+}
 
 // refuse answers a request with f and reports it.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {

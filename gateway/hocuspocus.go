@@ -17,6 +17,9 @@ const (
 	maxPlaces         = 1_000   // documents; guessed
 	maxSessions       = 8       // of them in one room, which differ by the session id of their address; guessed
 	maxBarred         = 100     // times that a client may be told that it may not enter; guessed
+	// maxStranger is maxQueuedBytes, and the longest message, of a client that was not let in yet where tokens are looked at: room
+	// for what providers send with their tokens. More is not read while a token is being looked at.
+	maxStranger = 64 << 10
 	// lonelyTime is how long a connection may stay that was in a room and is in none, and one that was never in any
 	// after its first token: a page may open another document, or fetch a better token.
 	lonelyTime = 60 * time.Second
@@ -27,7 +30,9 @@ const (
 func (s *Server) serveHocuspocus(w http.ResponseWriter, r *http.Request) {
 	token := requestToken(r)
 	s.upgrade(w, r, ConnStart{Protocol: "hocuspocus"}, func(c *conn) endpoint {
-		return &hocuspocus{conn: c, token: token, places: map[string]*hpPlace{}, asking: make(chan struct{}, maxPending)}
+		h := &hocuspocus{conn: c, token: token, places: map[string]*hpPlace{}, asking: make(chan struct{}, maxPending)}
+		h.verdict.L = &h.mu
+		return h
 	})
 }
 
@@ -48,10 +53,12 @@ type hocuspocus struct {
 
 	// Guarded by mu.
 	mu       sync.Mutex
+	verdict  sync.Cond     // on mu: known or looking is another
 	bytes    int           // of queued messages
 	messages int           // queued
 	barred   int           // times that the client was told that it may not enter
 	known    bool          // a place was entered
+	looking  int           // first tokens of places that are being looked at
 	lonely   time.Duration // age at which a place that was entered ended last
 }
 
@@ -210,6 +217,28 @@ func (h *hocuspocus) isStranger() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return !h.known && h.conn.srv.o.Auth != nil
+}
+
+// letIn implements guarded.
+func (h *hocuspocus) letIn() bool {
+	if h.conn.srv.o.Auth == nil {
+		return true
+	}
+	began := h.conn.age()
+	h.mu.Lock()
+	waited := false
+	for !h.known && h.looking > 0 {
+		waited = true
+		h.verdict.Wait() // for what ends with the connection
+	}
+	known := h.known
+	h.mu.Unlock()
+	if waited {
+		now := h.conn.age()
+		h.conn.in.messageStart += now - began
+		h.conn.rested(pausedByToken, now-began)
+	}
+	return known
 }
 
 // patience returns until when, and then why not any more, a connection that is in no room may stay.

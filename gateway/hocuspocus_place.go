@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -45,21 +46,31 @@ func (p *hpPlace) take(m protocol.Message) error {
 		p.attachment.end(protocol.Malformed.Closef("a message between servers"))
 		return nil
 	}
+	ready := p.asked || p.h.conn.srv.o.Auth == nil || p.h.token != "" // providers before 3 show no token when they have none
+	if !ready && m.Kind == protocol.Update {
+		return p.wait() // typed while the token is fetched: the SyncStep1 behind the token counts it, and its SyncStep2 brings it
+	}
 	queued, err := p.enqueue(m)
+	if errors.Is(err, errQueueFull) && p.h.letIn() {
+		queued, err = p.enqueue(m)
+	}
 	if err != nil {
 		return err
 	}
 	if !queued {
 		return p.handle(m)
 	}
-	if !p.asked && (p.h.conn.srv.o.Auth == nil || p.h.token != "") {
-		return p.ask("") // providers before 3 show no token when they have none
+	switch {
+	case p.asked:
+		return nil
+	case ready:
+		return p.ask("")
 	}
-	if !p.asked {
-		return p.wait()
-	}
-	return nil
+	return p.wait()
 }
+
+// errQueueFull is why enqueue took no message of a client that may have room for it when it is let in.
+var errQueueFull = errors.New("the queue is full")
 
 // enqueue keeps a message for later; false: it can be handled now, or is for nothing.
 func (p *hpPlace) enqueue(m protocol.Message) (queued bool, err error) {
@@ -69,10 +80,16 @@ func (p *hpPlace) enqueue(m protocol.Message) (queued bool, err error) {
 	if !p.queueing {
 		return false, nil
 	}
-	if h.messages+1 > maxQueuedMessages || h.bytes+len(m.Data) > maxQueuedBytes {
-		return false, protocol.Flooded.Closef("%d messages of %d bytes wait for a token", h.messages, h.bytes)
+	most, share := maxQueuedBytes, h.conn.srv.memory.size
+	if !h.known && h.conn.srv.o.Auth != nil {
+		most, share = maxStranger, h.conn.srv.strangers.size
 	}
-	if h.conn.srv.queued.Add(int64(len(m.Data))) > int64(h.conn.srv.o.MessageMemory) {
+	if h.messages+1 > maxQueuedMessages || h.bytes+len(m.Data) > most {
+		why := protocol.Flooded.Closef("%d messages of %d bytes wait for a token", h.messages, h.bytes)
+		why.Cause = errQueueFull
+		return false, why
+	}
+	if h.conn.srv.queued.Add(int64(len(m.Data))) > share {
 		h.conn.srv.queued.Add(-int64(len(m.Data)))
 		return false, protocol.Overloaded.Closef("too much waits for tokens")
 	}
@@ -140,6 +157,7 @@ func (p *hpPlace) ask(token string) error {
 	}
 	p.h.mu.Lock()
 	p.looking = true
+	p.h.looking++
 	p.h.mu.Unlock()
 	c.tasks.Go(func() {
 		defer p.h.recovered()
@@ -158,7 +176,10 @@ func (h *hocuspocus) recovered() {
 
 // admit lets the client in if its token, or one that it sent meanwhile, is good, and handles what it sent meanwhile.
 func (p *hpPlace) admit(token string) {
-	err := p.letIn(token)
+	err := func() error {
+		defer p.looked()
+		return p.letIn(token)
+	}()
 	<-p.h.asking
 	if err != nil {
 		if p.h.conn.ctx.Err() == nil {
@@ -174,6 +195,14 @@ func (p *hpPlace) admit(token string) {
 		}
 	}
 	p.lookOn()
+}
+
+// looked is called when the place's first token was looked at.
+func (p *hpPlace) looked() {
+	p.h.mu.Lock()
+	defer p.h.mu.Unlock()
+	p.h.looking--
+	p.h.verdict.Broadcast()
 }
 
 func (p *hpPlace) letIn(token string) error {

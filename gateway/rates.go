@@ -45,6 +45,7 @@ const (
 	pausedByUser    = "user"
 	pausedByAddress = "address"
 	pausedByMemory  = "memory"
+	pausedByToken   = "token"
 )
 
 // allowance is what may be sent: a bucket for messages and one for bytes, which may be in debt. Nil: no bound.

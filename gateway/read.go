@@ -59,7 +59,8 @@ type incoming struct {
 	startBytes   int64         // value of bytes at its start
 	payload      int64         // bytes of it that were delivered
 
-	memory claim // of the message
+	memory claim   // of the message
+	budget *budget // that it is taken from
 
 	excess      time.Duration // when the client began to send more than it may
 	restedUntil time.Duration // end of the last rest for that, 0: there was none
@@ -73,13 +74,21 @@ var messageBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); re
 // freeBuffer is the size of a message buffer up to which it goes back to the pool and is not counted in Server.memory.
 const freeBuffer = 16 << 10 // bytes
 
+// errStranger is why a message is skipped: it is long, and its sender was not let in. What providers send before their
+// tokens is in their SyncStep2 again.
+var errStranger = errors.New("a long message of a stranger")
+
 // grow makes room for more of a message, in a buffer of at most largest bytes. A buffer counts twice, for what it is
-// copied from while it grows, and into when the message is whole. The error is that of a connection that is ending.
+// copied from while it grows, and into when the message is whole. The error is errStranger, or that of a connection that
+// is ending.
 func (c *conn) grow(buf *[]byte, largest int) error {
 	size := max(min(2*cap(*buf), largest), len(*buf)+1)
+	if size > maxStranger && c.staysStranger() {
+		return errStranger
+	}
 	if size > freeBuffer {
 		began := c.age()
-		waited, err := c.srv.memory.take(c.ctx, &c.in.memory, int64(2*size)-c.in.memory.held)
+		waited, err := c.in.budget.take(c.ctx, &c.in.memory, int64(2*size)-c.in.memory.held)
 		if waited {
 			now := c.age()
 			c.in.messageStart += now - began
@@ -91,6 +100,13 @@ func (c *conn) grow(buf *[]byte, largest int) error {
 	}
 	*buf = append(make([]byte, 0, size), *buf...)
 	return nil
+}
+
+// giveMemory gives back what the message that was read holds.
+func (c *conn) giveMemory() {
+	if c.in.budget != nil {
+		c.in.budget.give(&c.in.memory)
+	}
 }
 
 // readMessage waits for the next message and returns its bytes, which are the caller's. ok is false when there is
@@ -109,10 +125,11 @@ func (c *conn) readMessage() (frame []byte, ok bool, err error) {
 		return nil, false, nil
 	}
 	c.in.inMessage, c.in.messageStart, c.in.startBytes, c.in.payload = true, c.age(), c.in.bytes, 0
+	c.in.budget = c.budget()
 	defer func() {
 		c.in.inMessage = false
 		if !ok {
-			c.srv.memory.give(&c.in.memory)
+			c.giveMemory()
 		}
 	}()
 

@@ -111,7 +111,7 @@ func (m *metrics) connectionMetrics() {
 	m.refused = m.counterVec("requests_refused_total", "HTTP requests and handshakes answered with an error, by its code.", "code", "status")
 	m.messagesReceived = m.counter("messages_received_total", "Messages read from clients.")
 	m.bytesReceived = m.counter("received_bytes_total", "Bytes of messages read from clients, without frame headers.")
-	m.paused = m.counterVec("pauses_total", "Times that a connection was not read because it, its user or its address sent more than it may, or for want of memory.", "by")
+	m.paused = m.counterVec("pauses_total", "Times that a connection was not read because it, its user or its address sent more than it may, for want of memory, or because its token was being looked at.", "by")
 	m.pausedTime = m.counterVec("paused_seconds_total", "How long these pauses took.", "by")
 	m.messagesSent = m.counter("messages_sent_total", "Messages written to clients.")
 	m.bytesSent = m.counter("sent_bytes_total", "Bytes written to clients' sockets.")
