@@ -109,7 +109,7 @@ type Client struct {
 	err      error         // why run has ended
 }
 
-// References of messages that are not about rooms. Sessions have higher ones.
+// References of messages that are not about rooms. Sessions have two each, from 4 on.
 const (
 	refHello   = 1
 	refRefresh = 2
@@ -205,7 +205,7 @@ func (c *Client) Join(ctx context.Context, room string, o JoinOptions) (*Session
 // can be open only once in a client.
 func (c *Client) Open(room string, o JoinOptions) (*Session, error) {
 	c.mu.Lock()
-	c.lastRef++
+	c.lastRef += 2
 	ref := c.lastRef
 	c.mu.Unlock()
 	s, err := newSession(c, ref, room, o)
@@ -218,6 +218,7 @@ func (c *Client) Open(room string, o JoinOptions) (*Session, error) {
 	if o.Token != nil {
 		poke(c.roomTokens)
 	}
+	poke(c.nudged)
 	c.wake()
 	return s, nil
 }
@@ -315,10 +316,11 @@ func (c *Client) forget(s *Session) {
 	delete(c.sessions, s.ref)
 }
 
+// session returns the session that sent something under ref, or nil.
 func (c *Client) session(ref uint32) *Session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sessions[ref]
+	return c.sessions[ref&^1]
 }
 
 // wake has the writer look for something to write.

@@ -114,6 +114,8 @@ func codeOf(closeCode int) Code {
 		return CodeNotFound
 	case protocol.TimedOut.Code:
 		return CodeTimedOut
+	case protocol.Unsupported.Code:
+		return CodeUnsupported
 	case protocol.Quarantined.Code:
 		return CodeQuarantined
 	case protocol.TooSlow.Code:

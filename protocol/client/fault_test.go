@@ -24,13 +24,16 @@ func TestReconnectResumes(t *testing.T) {
 			t.Errorf("first Join = %v, want no position and no state", j)
 		}
 		insert(t, s, "a")
-		conn.ack(conn.take(doc), 6)
+		conn.ack(conn.take(doc), 9) // ahead of what has arrived: no place to resume from
+		conn.send(weftv1.ServerEnvelope_builder{Updated: weftv1.Updated_builder{
+			RoomId: 7, Position: weftv1.Position_builder{Epoch: 1, Seq: 6}.Build(), FirstSeq: 6, Update: doc.AppendDiff(nil, nil, crdt.V1),
+		}.Build()})
 		insert(t, s, "b")
 		if id := conn.take(doc); id != 2 { // taken, but the ack is lost
 			t.Errorf("second Update has id %d, want 2", id)
 		}
 		synctest.Wait()
-		if got, want := s.Saved(), (client.Saved{Edits: 2, Saved: 1, Position: client.Position{Epoch: 1, Seq: 6}}); got != want {
+		if got, want := s.Saved(), (client.Saved{Edits: 2, Saved: 1, Position: client.Position{Epoch: 1, Seq: 9}}); got != want {
 			t.Errorf("Saved = %+v, want %+v", got, want)
 		}
 		conn.drop()
@@ -323,9 +326,6 @@ func TestUnacknowledgedLimit(t *testing.T) {
 		conn.ack(id, 3)
 		if err := s.WaitSaved(t.Context()); err != nil {
 			t.Errorf("WaitSaved = %v, want nil", err)
-		}
-		if got, want := s.Position(), (client.Position{Epoch: 1, Seq: 3}); got != want {
-			t.Errorf("Position = %v, want %v: nobody else has written", got, want)
 		}
 	})
 }

@@ -22,8 +22,11 @@ func (l *link) handle(e *weftv1.ServerEnvelope) error {
 	case weftv1.ServerEnvelope_Ping_case:
 		l.say(weftv1.ClientEnvelope_builder{Pong: weftv1.Pong_builder{Time: e.GetPing().GetTime()}.Build()}.Build())
 	case weftv1.ServerEnvelope_Refreshed_case:
+		expires := e.GetRefreshed().GetTokenExpiresMs()
 		if e.GetRef() == refRefresh {
-			l.refreshed(e.GetRefreshed().GetTokenExpiresMs())
+			l.refreshed(expires, true)
+		} else if s := l.client.session(e.GetRef()); s != nil {
+			s.refreshed(expires)
 		}
 	case weftv1.ServerEnvelope_Refused_case:
 		l.refused(e.GetRef(), e.GetRefused())
@@ -119,20 +122,26 @@ func (l *link) refused(ref uint32, r *weftv1.Refused) {
 	s := l.rooms[r.GetRoomId()]
 	switch {
 	case ref == refRefresh:
-		l.refreshed(l.expires.Load()) // sessions that waited for the token may as well try
+		l.refreshed(l.expires.Load(), false) // sessions that waited for the token may as well try
 	case s == nil && ref != 0:
 		s = l.client.session(ref)
 	}
 	if s != nil {
-		s.refused(r)
+		s.refused(ref, r)
 	}
 }
 
-// refreshed takes the end of the connection's newer token.
-func (l *link) refreshed(expiresMs int64) {
+// refreshed takes the answer to a newer token for the connection, and its end if it is good.
+func (l *link) refreshed(expiresMs int64, good bool) {
 	l.expires.Store(expiresMs)
 	poke(l.expiry)
 	for _, s := range l.client.all() {
+		if s.o.Token != nil {
+			continue
+		}
+		if good {
+			s.refreshed(expiresMs)
+		}
 		s.tokenCame()
 	}
 }

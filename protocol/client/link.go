@@ -18,9 +18,6 @@ import (
 // subprotocol is the WebSocket subprotocol, which names the major version.
 const subprotocol = "weft.v1.protobuf"
 
-// minor is the minor version that this client speaks.
-const minor = 1
-
 const (
 	writeTimeout = time.Minute     // of one frame; a slow phone takes a few seconds for a large one
 	byeTimeout   = 2 * time.Second // of the goodbye
@@ -142,7 +139,7 @@ func (l *link) hello(ctx context.Context, token string) error {
 		return &RefusedError{Code: CodeUnsupported, Message: fmt.Sprintf("the server speaks %q, not %s", got, subprotocol)}
 	}
 	hello := weftv1.Hello_builder{
-		Minor: minor, Token: token, Client: l.client.o.Name, Role: weftv1.Role_ROLE_CLIENT,
+		Minor: 0, Token: token, Client: l.client.o.Name, Role: weftv1.Role_ROLE_CLIENT,
 		Features: []weftv1.Feature{weftv1.Feature_FEATURE_FRAGMENTS, weftv1.Feature_FEATURE_FLOW},
 	}.Build()
 	if err := l.send(ctx, []*weftv1.ClientEnvelope{weftv1.ClientEnvelope_builder{Ref: refHello, Hello: hello}.Build()}); err != nil {

@@ -61,12 +61,12 @@ func (s *Session) join(l *link) *weftv1.Join {
 func (s *Session) collectLive(l *link, now time.Time) (out []*weftv1.ClientEnvelope) {
 	if s.quit || s.reload {
 		s.place = placeLeaving
-		return append(out, weftv1.ClientEnvelope_builder{Ref: s.ref, Leave: weftv1.Leave_builder{RoomId: s.roomID}.Build()}.Build())
+		return append(out, weftv1.ClientEnvelope_builder{Ref: s.ref + 1, Leave: weftv1.Leave_builder{RoomId: s.roomID}.Build()}.Build())
 	}
 	if s.newToken {
 		s.newToken = false
 		refresh := weftv1.Refresh_builder{Token: s.token, RoomId: s.roomID}.Build()
-		out = append(out, weftv1.ClientEnvelope_builder{Ref: s.ref, Refresh: refresh}.Build())
+		out = append(out, weftv1.ClientEnvelope_builder{Ref: s.ref + 1, Refresh: refresh}.Build())
 	}
 	if l.flow && s.o.Window > 0 && s.credit >= s.o.Window/4 {
 		flow := weftv1.Flow_builder{RoomId: s.roomID, Bytes: uint32(s.credit)}.Build()
@@ -77,11 +77,11 @@ func (s *Session) collectLive(l *link, now time.Time) (out []*weftv1.ClientEnvel
 	}
 	for _, p := range s.presence.take(s.doc.ClientID()) {
 		p.SetRoomId(s.roomID)
-		out = append(out, weftv1.ClientEnvelope_builder{Ref: s.ref, SetPresence: p}.Build())
+		out = append(out, weftv1.ClientEnvelope_builder{Ref: s.ref + 1, SetPresence: p}.Build())
 	}
 	for _, data := range s.signals {
 		signal := weftv1.Signal_builder{RoomId: s.roomID, Data: data}.Build()
-		out = append(out, weftv1.ClientEnvelope_builder{Ref: s.ref, Signal: signal}.Build())
+		out = append(out, weftv1.ClientEnvelope_builder{Ref: s.ref + 1, Signal: signal}.Build())
 	}
 	s.signals = nil
 	return out
@@ -186,34 +186,28 @@ func (s *Session) acked(a *weftv1.Ack) {
 	if s.place != placeLive {
 		return
 	}
-	at := positionOf(a.GetPosition())
-	n, fresh := s.queue.ack(a.GetId())
-	if n == 0 {
+	if !s.queue.ack(a.GetId()) {
 		return
 	}
-	// Where there was nobody else's update between the last known position and this one, the document is as far.
-	if fresh && at.Epoch == s.position.Epoch && at.Seq > s.position.Seq && at.Seq-s.position.Seq <= uint64(n) {
-		s.position = at
-	}
-	s.savedAt = at
+	s.savedAt = positionOf(a.GetPosition())
 	s.notes.saved = true
 	s.backoff.reset()
 	s.answer(nil)
 	s.client.wake()
 }
 
-// refused takes the refusal of something that the session sent.
-func (s *Session) refused(r *weftv1.Refused) {
+// refused takes the refusal of something that the session sent under ref.
+func (s *Session) refused(ref uint32, r *weftv1.Refused) {
 	e := refusal(r, s.room)
 	s.mu.Lock()
 	switch id := r.GetUpdateId(); {
 	case id != 0 && s.place == placeLive && s.queue.has(id):
 		s.updateRefused(id, e)
 	case id != 0:
-	case s.place == placeJoining:
+	case ref == s.ref && s.place == placeJoining:
 		s.place = placeNone
 		s.outside(e)
-	default:
+	case e.Code != CodeNotFound: // it crossed the end of the place
 		s.notes.refuse(e)
 	}
 	s.mu.Unlock()
@@ -326,10 +320,7 @@ func (s *Session) accessChanged(a *weftv1.AccessChanged) {
 }
 
 func (s *Session) setAccess(a weftv1.Access, expiresMs int64, reason string) {
-	next := Access{Write: a == weftv1.Access_ACCESS_WRITE, Reason: reason}
-	if expiresMs > 0 {
-		next.Expires = time.UnixMilli(expiresMs)
-	}
+	next := Access{Write: a == weftv1.Access_ACCESS_WRITE, Expires: unixMilli(expiresMs), Reason: reason}
 	if next != s.access {
 		s.access, s.notes.access = next, true
 	}

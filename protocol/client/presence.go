@@ -84,7 +84,7 @@ func (p *presence) hear(peers []*weftv1.Peer, all bool, own crdt.ClientID) []crd
 		}
 		old, known := p.peers[id]
 		switch {
-		case known && peer.GetClock() < old.Clock:
+		case known && (peer.GetClock() < old.Clock || peer.GetClock() == old.Clock && state != nil):
 			here[id] = true
 		case state == nil && known:
 			delete(p.peers, id)

@@ -24,7 +24,6 @@ type queue struct {
 	waiting [][]byte // V1 updates
 	bytes   int      // of waiting
 	mergeAt int      // bytes of waiting
-	again   bool     // waiting holds what was sent before
 	whole   bool     // there are edits that only the document has; waiting and flight are empty
 	offline bool     // there is no place to send to
 }
@@ -34,7 +33,6 @@ type sent struct {
 	id     uint64
 	update []byte
 	edits  uint64 // saved, once this is acknowledged
-	fresh  bool   // nothing in it was sent before, so that it is one step of the room's order
 }
 
 // add takes the update of one more local edit.
@@ -84,30 +82,28 @@ func (q *queue) take(mostFlights int) (sent, bool) {
 		return sent{}, false
 	}
 	q.merge()
-	s := sent{id: q.next, update: q.waiting[0], edits: q.edits, fresh: !q.again}
+	s := sent{id: q.next, update: q.waiting[0], edits: q.edits}
 	q.waiting = q.waiting[1:]
 	q.bytes -= len(s.update)
 	if len(q.waiting) > 0 {
 		s.edits = q.saved // more of the same edits has to follow
 	} else {
-		q.waiting, q.mergeAt, q.again = nil, 0, false
+		q.waiting, q.mergeAt = nil, 0
 	}
 	q.next++
 	q.flight = append(q.flight, s)
 	return s, true
 }
 
-// ack takes the word that everything up to id is saved. It returns how many Updates that were, and whether each of
-// them was a step of its own in the room's order.
-func (q *queue) ack(id uint64) (n int, fresh bool) {
-	fresh = true
+// ack takes the word that everything up to id is saved; false when nothing of that was in flight.
+func (q *queue) ack(id uint64) bool {
+	n := 0
 	for n < len(q.flight) && q.flight[n].id <= id {
 		q.saved = max(q.saved, q.flight[n].edits)
-		fresh = fresh && q.flight[n].fresh
 		n++
 	}
 	q.flight = q.flight[n:]
-	return n, fresh
+	return n > 0
 }
 
 // recall has everything that was sent under id or a later one wait again.
@@ -120,7 +116,6 @@ func (q *queue) recall(id uint64) {
 	for _, s := range q.flight[n:] {
 		updates = append(updates, s.update)
 		q.bytes += len(s.update)
-		q.again = true
 	}
 	q.waiting = append(updates, q.waiting...)
 	q.flight = q.flight[:n:n]
@@ -150,7 +145,7 @@ func (q *queue) connect(doc *crdt.Doc, server crdt.StateVector) {
 	if q.whole || !q.covers(doc.StateVector(), server) {
 		q.waiting = [][]byte{doc.AppendDiff(nil, server, crdt.V1)}
 		q.bytes = len(q.waiting[0])
-		q.whole, q.again = false, true
+		q.whole = false
 	}
 }
 

@@ -43,15 +43,25 @@ func (c *Client) run(ctx context.Context) {
 			}
 			told = max(told, refused.After)
 		}
-		pause := tries.after(told)
-		c.setStatus(Status{State: Offline, Err: end.err, Retry: time.Now().Add(pause)})
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-c.nudged:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+		c.rest(ctx, end.err, tries.after(told))
+	}
+}
+
+// rest waits before another try, for as long as given, until the program wants one, or until ctx ends. A client
+// without sessions, which servers send away after a while, waits for one.
+func (c *Client) rest(ctx context.Context, why error, pause time.Duration) {
+	status := Status{State: Offline, Err: why, Retry: time.Now().Add(pause)}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	due := timer.C
+	if end, lost := errors.AsType[*RefusedError](why); lost && end.Code == CodeTimedOut && len(c.all()) == 0 {
+		due, status.Retry = nil, time.Time{}
+	}
+	c.setStatus(status)
+	select {
+	case <-due:
+	case <-c.nudged:
+	case <-ctx.Done():
 	}
 }
 

@@ -65,7 +65,7 @@ type Session struct {
 	// Static after construction.
 	client *Client
 	room   string
-	ref    uint32 // of its Join and Leave
+	ref    uint32 // of its Join; ref+1 is that of everything else
 	o      JoinOptions
 	noted  chan struct{} // holds one when notes are to be told
 	synced chan struct{} // closed by the first Joined

@@ -121,8 +121,26 @@ func (s *Session) retryToken() {
 func (s *Session) tokenCame() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.o.Token == nil && s.waitToken {
+	if s.waitToken {
 		s.waitToken = false
 		s.client.wake()
 	}
+}
+
+// refreshed takes the end of the newer token that the room is held by.
+func (s *Session) refreshed(expiresMs int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.place == placeLive {
+		s.access.Expires, s.notes.access = unixMilli(expiresMs), true
+		s.poke()
+	}
+}
+
+// unixMilli returns a time of the protocol, where 0 stands for none.
+func unixMilli(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
 }
