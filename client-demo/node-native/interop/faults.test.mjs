@@ -159,6 +159,21 @@ test('a reader reads, and what it writes all the same is refused', async t => {
   assert.equal((await over).code, Code.FORBIDDEN)
 })
 
+test('a token is renewed in time, and the right ends with it', async t => {
+  const server = await TestServer.start(t, '--tokens')
+  await server.ask('token', { token: 'short', rooms: 'r', write: '1', user: 'ada', ttl: '8000' })
+  await server.ask('token', { token: 'long', rooms: 'r', write: '1', user: 'ada' })
+  const tokens = ['short', 'long']
+  const ada = new User(t, server, 'r', { token: () => tokens.shift() })
+  const bob = new User(t, server, 'r', { token: 'short' })
+  await Promise.all([ada.synced(), bob.synced()])
+  assert.equal((await bob.ended()).code, Code.UNAUTHORIZED) // he has no other one
+  ada.append('still here')
+  await ada.saved()
+  assert.deepEqual(tokens, [])
+  assert.equal(ada.joins.length, 1)
+})
+
 test('a malformed update is refused, and no other suffers', async t => {
   const server = await Server.start(t)
   const one = new User(t, server, 'r')

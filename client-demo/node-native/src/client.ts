@@ -25,8 +25,6 @@ interface ClientEvents {
   lost: [Refusal]
 }
 
-const goodMs = 10_000 // a connection that lasted that long was good for something
-
 /**
  * A client of the native protocol: keeps one connection to the server, for any number of rooms, and opens the next one
  * when it breaks. It ends by close() or for a reason that cannot be waited out, such as a refused token.
@@ -111,12 +109,10 @@ export class Client extends EventEmitter<ClientEvents> {
       if (err instanceof Refusal) return err
       return new Refusal(Code.UNAUTHORIZED, `no token: ${(err as Error).message}`, true)
     }
-    const since = Date.now()
+    this.#backoff.up()
     this.#become('connected')
     for (const room of this.#rooms.values()) room.online(this.#link)
-    const why = await ended
-    if (Date.now() - since > goodMs) this.#backoff.reset()
-    return why
+    return await ended
   }
 
   #envelope ({ body }: ServerEnvelope): void {

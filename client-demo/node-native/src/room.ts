@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { Backoff } from './backoff.js'
 import { Edits } from './edits.js'
 import {
   Access, Code, Durability, Version,
@@ -85,6 +86,7 @@ export class Room extends EventEmitter<RoomEvents> {
   // Over all connections.
   #position: Position | undefined
   readonly #edits = new Edits()
+  readonly #backoff = new Backoff()
   #pumping = false
   #ended = false
   #resolveGone!: () => void
@@ -234,6 +236,7 @@ export class Room extends EventEmitter<RoomEvents> {
 
   #enter (joined: Joined): void {
     if (!this.#apply(joined.update, joined.version)) return
+    this.#backoff.up()
     this.#id = joined.roomId
     this.#access = joined.access
     this.#position = joined.position
@@ -258,16 +261,16 @@ export class Room extends EventEmitter<RoomEvents> {
     }
     this.#vacate()
     this.emit('refused', why)
-    this.#later(why.retryAfterMs, () => this.#join())
+    this.#later(why, () => this.#join())
   }
 
-  /** Tries again, when the server wishes or else after a second. Nothing is sent before. */
-  #later (ms: number, attempt: () => void): void {
+  /** Tries again after a while. Nothing is sent before. */
+  #later (why: Refusal, attempt: () => void): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       attempt()
-    }, ms || 1000)
+    }, this.#backoff.next(why.retryAfterMs))
   }
 
   #vacate (): void {
@@ -342,7 +345,7 @@ export class Room extends EventEmitter<RoomEvents> {
     if (why.code === Code.FORBIDDEN) { // the right to write ended while this was on its way; it may come back
       this.#access = Access.READ
     } else if (why.retry) {
-      this.#later(why.retryAfterMs, () => this.#pump())
+      this.#later(why, () => this.#pump())
     } else { // an edit that the server never takes makes the copies differ for good
       return this.end(why)
     }

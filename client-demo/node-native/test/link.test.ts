@@ -3,7 +3,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ClientEnvelopeSchema, Code, ServerBatchSchema, ServerEnvelopeSchema, Version, type ServerEnvelope } from '../src/gen/weft_pb.js'
-import { YrsReplica, type Client, type Refusal } from '../src/index.js'
+import { Backoff, YrsReplica, type Client, type Refusal } from '../src/index.js'
 import { FakeServer, soon } from './fake.js'
 
 const lost = (client: Client): Promise<Refusal> => soon('the loss', new Promise(resolve => client.once('lost', resolve)))
@@ -228,7 +228,7 @@ test('close ends a client in every state', async t => {
   await soon('the close', greeting.close())
 
   fake.status = 503
-  const waiting = fake.client(t, { backoff: { next: () => 3_600_000, reset () {} } as never })
+  const waiting = fake.client(t, { backoff: new Backoff(() => 100_000) })
   await lost(waiting)
   await soon('the close', waiting.close())
 

@@ -9,9 +9,22 @@ import { lacks } from '../src/vector.js'
 test('the back-off doubles its ceiling up to 30 s and keeps what the server asks for', () => {
   const backoff = new Backoff(() => 1)
   assert.deepEqual(Array.from({ length: 9 }, () => backoff.next()), [250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000])
-  backoff.reset()
-  assert.equal(backoff.next(5000), 5250)
+  assert.equal(new Backoff(() => 1).next(5000), 5250)
   assert.equal(new Backoff(() => 0).next(), 0)
+})
+
+test('the back-off begins anew after a success that lasted', () => {
+  let now = 0
+  const backoff = new Backoff(() => 1, () => now)
+  backoff.next()
+  backoff.up()
+  now += 9_999
+  assert.equal(backoff.next(), 500)
+  backoff.up()
+  now += 10_000
+  assert.equal(backoff.next(), 250)
+  now += 10_000
+  assert.equal(backoff.next(), 500)
 })
 
 test('a server lacks what nobody is about to send it', () => {
