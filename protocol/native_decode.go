@@ -25,7 +25,7 @@ type NativeUpdate struct {
 // place that cannot be read have been visited then.
 func EachEnvelope(frame []byte, visit func(envelope []byte) error) error {
 	for len(frame) > 0 {
-		number, kind, n := protowire.ConsumeTag(frame)
+		number, kind, n := consumeTag(frame)
 		if n < 0 {
 			return malformed("batch", protowire.ParseError(n))
 		}
@@ -79,7 +79,7 @@ var errProtobuf = errors.New("no message of the protocol")
 func decodeUpdateEnvelope(b []byte) (u *NativeUpdate, plain bool, err error) {
 	var ref uint64
 	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
+		number, kind, n := consumeTag(b)
 		if n < 0 {
 			return nil, false, protowire.ParseError(n)
 		}
@@ -113,7 +113,7 @@ func decodeUpdateEnvelope(b []byte) (u *NativeUpdate, plain bool, err error) {
 // decode reads the body of an Update.
 func (u *NativeUpdate) decode(b []byte) error {
 	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
+		number, kind, n := consumeTag(b)
 		if n < 0 {
 			return protowire.ParseError(n)
 		}
@@ -144,4 +144,14 @@ func (u *NativeUpdate) decode(b []byte) error {
 		b = b[n:]
 	}
 	return nil
+}
+
+// consumeTag is protowire.ConsumeTag, but for numbers that no field may have,
+// which the runtime refuses.
+func consumeTag(b []byte) (protowire.Number, protowire.Type, int) {
+	number, kind, n := protowire.ConsumeTag(b)
+	if n >= 0 && number > protowire.MaxValidNumber {
+		return 0, 0, -1 // an error of the wire format
+	}
+	return number, kind, n
 }
