@@ -1,11 +1,14 @@
 package gateway_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"weft/gateway"
+	"weft/gateway/auth"
+	"weft/protocol"
 	"weft/protocol/conformance"
 )
 
@@ -21,11 +24,22 @@ func TestNativeTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := start(t, gateway.Options{})
-			s := conformance.Server{URL: "ws://" + r.addr + "/native", Names: map[string]string{"writer": ""}}
+			r := start(t, gateway.Options{Auth: authFunc(authorizeTranscript), NativeFrame: 1 << 10, Limits: protocol.Limits{Message: 4 << 10}})
+			s := conformance.Server{URL: "ws://" + r.addr + "/native", Names: map[string]string{"writer": "write", "reader": "read"}}
 			if err := conformance.Run(t.Context(), s, transcript); err != nil {
 				t.Errorf("%s: %v", filepath.Base(file), err)
 			}
 		})
 	}
+}
+
+// authorizeTranscript lets in who the transcripts say may enter.
+func authorizeTranscript(_ context.Context, r auth.Request) (auth.Grant, error) {
+	switch {
+	case r.Token != "write" && r.Token != "read":
+		return auth.Grant{}, protocol.Unauthorized.Closef("no token of ours")
+	case r.Room == "secret":
+		return auth.Grant{}, protocol.Forbidden.Closef("nobody may")
+	}
+	return auth.Grant{User: auth.User{ID: "ada"}, Write: r.Token == "write"}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"weft/crdt"
+	"weft/persistence"
 	"weft/protocol"
 )
 
@@ -15,10 +16,11 @@ type outgoing struct {
 	freshBytes int
 	version    uint64 // of the document; grows with every update that is integrated
 
-	waiting [][]byte  // integrated and not broadcast, in order
-	bytes   int       // of them
-	first   time.Time // arrival of the first letter in them; zero: nothing waits
-	frame   uint64    // number of the last frame broadcast
+	waiting [][]byte             // integrated and not broadcast, in order
+	bytes   int                  // of them
+	first   time.Time            // arrival of the first letter in them; zero: nothing waits
+	frame   uint64               // number of the last frame broadcast
+	sentPos persistence.Position // of the last update broadcast
 	pace    pace
 	merging merging
 }
@@ -122,6 +124,7 @@ func (r *room) broadcast() {
 		Updates: len(o.waiting), Bytes: o.bytes, Frames: len(updates), Peers: len(r.sessions),
 		Waited: time.Since(o.first),
 	})
+	o.sentPos = r.pos
 	o.sent()
 }
 

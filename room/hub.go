@@ -2,6 +2,7 @@ package room
 
 import (
 	"weft/crdt"
+	"weft/persistence"
 	"weft/protocol"
 )
 
@@ -25,6 +26,7 @@ type group struct {
 	hello           cached   // the room's own SyncStep1
 	diff            struct { // what was made for the last session that caught up
 		from *mark
+		held persistence.Position // of the session, see numbered
 		cached
 		bytes int // of the update in it
 	}

@@ -91,17 +91,10 @@ func (r *room) catchUp(s *Session) {
 		return
 	}
 	d := &s.group.diff
-	if d.payload == nil || d.from != s.lagFrom || d.version != r.out.version {
-		var since crdt.StateVector
-		first := uint64(1)
-		if s.lagFrom != nil {
-			since = s.lagFrom.known
-			if s.lagFrom.pos.Epoch == r.pos.Epoch {
-				first = s.lagFrom.pos.Seq + 1
-			}
-		}
-		update := s.group.update(r.doc.AppendDiff(nil, since, crdt.V1))
-		d.from, d.bytes = s.lagFrom, len(update)
+	if d.payload == nil || d.from != s.lagFrom || d.held != s.held || d.version != r.out.version {
+		update, first := r.missed(s)
+		update = s.group.update(update)
+		d.from, d.held, d.bytes = s.lagFrom, s.held, len(update)
 		d.cached = cached{r.out.version, s.group.encode(protocol.Message{
 			Kind: protocol.Update, Data: update, Pos: protocol.Position(r.pos), First: first,
 		})}
@@ -114,9 +107,34 @@ func (r *room) catchUp(s *Session) {
 		return
 	}
 	r.notLagging(s)
+	s.held = persistence.Position{}
 	s.spend(d.bytes)
 	s.sentAt = r.now
 	r.o.Events.CaughtUp(r.name, s.peer.ID, len(d.payload))
+}
+
+// missed returns one update v1 with what a session missed, and the seq of the
+// first update in it: exactly what came, where it is known until where the session
+// has come and the room still holds that, or else what its mark's state lacks.
+func (r *room) missed(s *Session) (update []byte, first uint64) {
+	if tail, ok := r.recent.since(s.held, r.pos); ok {
+		return tail, seqAfter(s.held, r.pos)
+	}
+	var since crdt.StateVector
+	var from persistence.Position
+	if s.lagFrom != nil {
+		since, from = s.lagFrom.known, s.lagFrom.pos
+	}
+	return r.doc.AppendDiff(nil, since, crdt.V1), seqAfter(from, r.pos)
+}
+
+// seqAfter returns the seq of the first update after a position in the epoch of
+// another one.
+func seqAfter(from, pos persistence.Position) uint64 {
+	if from.Epoch != pos.Epoch {
+		return 1
+	}
+	return from.Seq + 1
 }
 
 // tendSessions keeps links alive and ends sessions whose outbox does not drain.

@@ -38,11 +38,12 @@ type Opening struct {
 
 // numbered is what a room knows of a session with an Opening.
 type numbered struct {
-	opening *Opening // not answered yet
-	blind   bool     // presence is not sent
-	metered bool     // credit counts
-	credit  int64    // bytes of updates that it takes; below zero when one was larger than what was left
-	largest int      // Opening.Largest
+	opening *Opening             // not answered yet
+	blind   bool                 // presence is not sent
+	metered bool                 // credit counts
+	credit  int64                // bytes of updates that it takes; below zero when one was larger than what was left
+	largest int                  // Opening.Largest
+	held    persistence.Position // of the last update that it was offered before it was held back; zero: it is not
 }
 
 // maxCredit bounds the credit of a session, so that it cannot overflow.
@@ -256,5 +257,6 @@ func (r *room) credit(s *Session, bytes uint64) {
 // out of credit. That costs the room no more than a mark, however long it lasts.
 func (r *room) hold(s *Session, first uint64) {
 	r.setLagging(s, r.marks.before(first))
+	s.held = r.out.sentPos
 	r.o.Events.Lagging(r.name, s.peer.ID)
 }

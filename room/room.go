@@ -111,6 +111,7 @@ func newRoom(g *Registry, sl *slot, doc *crdt.Doc, stored persistence.Stored) *r
 	r.ticked = r.now
 	r.idle = r.now
 	r.alive, r.die = context.WithCancel(context.Background())
+	r.out.sentPos = stored.Pos
 	r.marks.start(doc.StateVector(), stored.Pos)
 	r.saves.start(stored, r.now)
 	r.publish()

@@ -9,7 +9,9 @@
 //	let NAME BASE64           stands for these bytes as "$NAME" in what follows
 //	NAME connect [SUBPROTOCOL...]    opens a connection that must be accepted, with the protocol's own subprotocol by default
 //	NAME refused STATUS [SUBPROTOCOL...]    as connect, but it must be answered with that status
+//	let NAME zeros N          stands for N bytes of zero
 //	NAME send JSON            sends one envelope, in the JSON form of weft.proto
+//	NAME parts N JSON         sends one envelope in Fragments of at most N bytes of data
 //	NAME batch [JSON, ...]    sends several in one WebSocket message
 //	NAME raw HEX              sends these bytes as one WebSocket message
 //	NAME text TEXT            sends a WebSocket text message
@@ -21,13 +23,19 @@
 // JSON stands to the end of the line. An envelope matches when it has all that
 // JSON has; what JSON leaves out may be anything. "$NAME" matches anything the
 // first time, and then stands for what it was; "$_" matches anything always, and
-// null what is absent. Pings of the server are answered and never match.
+// null what is absent. Pings of the server are answered and never match, and
+// fragments are put together.
+//
+// The server under test takes WebSocket messages of 1 KiB and envelopes of 4 KiB,
+// and has nothing stored. "$writer" is a token with which one may write in every
+// room but "secret", which is for nobody, "$reader" one of the same user to read.
 package conformance
 
 import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -98,6 +106,11 @@ func (r *run) line(ctx context.Context, line string) error {
 	rest = strings.TrimSpace(rest)
 	if who == "let" {
 		r.names[verb] = rest
+		if n, ok := strings.CutPrefix(rest, "zeros "); ok {
+			size, err := strconv.Atoi(n)
+			r.names[verb] = base64.StdEncoding.EncodeToString(make([]byte, max(size, 0)))
+			return err
+		}
 		return nil
 	}
 	switch verb {
@@ -120,10 +133,17 @@ func (r *run) line(ctx context.Context, line string) error {
 		return fmt.Errorf("%s is not connected", who)
 	}
 	switch verb {
-	case "send":
-		return r.send(c, "["+rest+"]")
-	case "batch":
-		return r.send(c, rest)
+	case "send", "batch":
+		if verb == "send" {
+			rest = "[" + rest + "]"
+		}
+		batch, err := r.batch(rest)
+		if err != nil {
+			return err
+		}
+		return c.SendBatch(batch)
+	case "parts":
+		return r.sendParts(c, rest)
 	case "raw":
 		b, err := hex.DecodeString(strings.ReplaceAll(rest, " ", ""))
 		if err != nil {
@@ -143,25 +163,53 @@ func (r *run) line(ctx context.Context, line string) error {
 	return fmt.Errorf("unknown verb %q", verb)
 }
 
-// send sends a JSON list of envelopes.
-func (r *run) send(c *Client, list string) error {
+// batch makes a batch of a JSON list of envelopes.
+func (r *run) batch(list string) (*weftv1.ClientBatch, error) {
 	var envelopes []any
 	if err := decodeJSON(list, &envelopes); err != nil {
-		return err
+		return nil, err
 	}
 	batch := &weftv1.ClientBatch{}
 	for _, e := range envelopes {
 		b, err := json.Marshal(r.filled(e))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		envelope := &weftv1.ClientEnvelope{}
 		if err := protojson.Unmarshal(b, envelope); err != nil {
-			return err
+			return nil, err
 		}
 		batch.SetEnvelopes(append(batch.GetEnvelopes(), envelope))
 	}
-	return c.SendBatch(batch)
+	return batch, nil
+}
+
+// sendParts sends an envelope in fragments.
+func (r *run) sendParts(c *Client, text string) error {
+	number, text, _ := strings.Cut(text, " ")
+	size, err := strconv.Atoi(number)
+	if err != nil || size < 1 {
+		return fmt.Errorf("size %q of a part", number)
+	}
+	batch, err := r.batch("[" + text + "]")
+	if err != nil {
+		return err
+	}
+	whole, err := proto.Marshal(batch.GetEnvelopes()[0])
+	if err != nil {
+		return err
+	}
+	total := uint64(len(whole))
+	for index := uint32(0); len(whole) > 0; index++ {
+		data := whole[:min(size, len(whole))]
+		whole = whole[len(data):]
+		part := weftv1.Fragment_builder{Index: index, TotalBytes: total, Data: data}.Build()
+		if err := c.Send(weftv1.ClientEnvelope_builder{Fragment: part}.Build()); err != nil {
+			return err
+		}
+		total = 0
+	}
+	return nil
 }
 
 // filled returns v with what names stand for.
