@@ -25,8 +25,9 @@ const (
 	maxPresence      = 8 << 10 // bytes of a presence state; equals the default of presence.Limits
 	maxUnacked       = 256     // updates that a client should have in flight in one room; one that has more is not read for a while
 	maxHelloFrame    = 64 << 10
-	maxClientName    = 64 // bytes
-	maxRefreshes     = 16 // that wait to be looked at
+	maxStrangerParts = maxNativeVectors + maxHelloFrame // bytes of what a client that was not let in may send in fragments: a Join
+	maxClientName    = 64                               // bytes
+	maxRefreshes     = 16                               // that wait to be looked at
 	keepAliveTime    = 20 * time.Second
 	keepAliveLook    = keepAliveTime / 2 // how often is looked whether something was sent
 	maxNativeVectors = 1 << 20           // bytes of a state vector; equals the bound of package room
@@ -69,9 +70,9 @@ type native struct {
 	mu         sync.Mutex
 	token      string // of the handshake, of Hello or of a Refresh, the last one
 	names      map[string]*nativePlace
-	places     map[uint64]*nativePlace // those whose Joined has left, by room id
+	places     map[uint64]*nativePlace // those of names that are not being left, by room id
 	barred     int                     // times that the client was told that it may not enter
-	known      bool                    // a place was entered
+	known      bool                    // a token was good for some room
 	lonely     time.Duration           // age at which a place that was entered ended last
 	refreshes  []*weftv1.ClientEnvelope
 	refreshing bool // a task looks at refreshes
@@ -224,7 +225,11 @@ func (n *native) pass(e *weftv1.ClientEnvelope, room uint64, m protocol.Message)
 
 // fragment takes a part of an envelope, and the envelope when it is whole.
 func (n *native) fragment(f *weftv1.Fragment) error {
-	whole, err := n.parts.add(n.conn, f)
+	limit := n.conn.srv.o.Limits.Message
+	if n.isStranger() {
+		limit = min(limit, maxStrangerParts)
+	}
+	whole, err := n.parts.add(n.conn, f, limit)
 	if err != nil || whole == nil {
 		return err
 	}
@@ -276,6 +281,16 @@ func earliest(a, b time.Duration) time.Duration {
 	}
 	return a
 }
+
+// isStranger tells whether no token of the client was good yet, where tokens are looked at.
+func (n *native) isStranger() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.known && n.conn.srv.o.Auth != nil
+}
+
+// letIn implements guarded: how long a message may be is bounded by itself here.
+func (n *native) letIn() bool { return true }
 
 // patience returns until when, and then why not any more, a connection may stay that is in no room. What a stranger
 // sends does not prolong its time.

@@ -17,8 +17,9 @@ type assembly struct {
 	held  int64 // of Server.queued
 }
 
-// add takes a fragment and returns the envelope when it is the last one. Errors end the connection.
-func (a *assembly) add(c *conn, f *weftv1.Fragment) (whole []byte, err error) {
+// add takes a fragment of an envelope of at most limit bytes, and returns the envelope when it is the last one. Errors end
+// the connection.
+func (a *assembly) add(c *conn, f *weftv1.Fragment, limit int) (whole []byte, err error) {
 	data := f.GetData()
 	switch {
 	case a.total == 0 && f.GetIndex() != 0, a.total > 0 && (f.GetIndex() != a.next || f.GetTotalBytes() != 0):
@@ -28,8 +29,8 @@ func (a *assembly) add(c *conn, f *weftv1.Fragment) (whole []byte, err error) {
 	case a.total > 0:
 	case f.GetTotalBytes() == 0:
 		return nil, protocol.Malformed.Closef("fragments of nothing")
-	case f.GetTotalBytes() > uint64(c.srv.o.Limits.Message):
-		return nil, protocol.TooLarge.Closef("message of %d bytes in fragments, at most %d", f.GetTotalBytes(), c.srv.o.Limits.Message)
+	case f.GetTotalBytes() > uint64(limit):
+		return nil, protocol.TooLarge.Closef("message of %d bytes in fragments, at most %d", f.GetTotalBytes(), limit)
 	default:
 		a.total, a.began = f.GetTotalBytes(), c.age()
 		c.armRead(messageTime)

@@ -81,6 +81,7 @@ func (n *native) add(name string, p *nativePlace) (refused string) {
 	}
 	p.id = n.conn.srv.native.take(name)
 	n.names[name] = p
+	n.places[p.id] = p // nobody knows the number before Joined says it
 	return ""
 }
 
@@ -127,14 +128,11 @@ func (p *nativePlace) letIn(token string) error {
 	if err != nil {
 		return err
 	}
-	p.attachment.opening.Expires = g.Expires
-	if err := p.attachment.enter(g); err != nil {
-		return err
-	}
 	p.n.mu.Lock()
 	p.n.known = true
 	p.n.mu.Unlock()
-	return nil
+	p.attachment.opening.Expires = g.Expires
+	return p.attachment.enter(g)
 }
 
 // authorize looks at a token; an empty one stands for the connection's.
@@ -151,10 +149,7 @@ func (p *nativePlace) authorize(token string) (auth.Grant, error) {
 func (p *nativePlace) wasAnswered() {
 	p.n.mu.Lock()
 	defer p.n.mu.Unlock()
-	if !p.forgotten {
-		p.answered = true
-		p.n.places[p.id] = p
-	}
+	p.answered = true
 }
 
 // handle hands a message of the client to the room.

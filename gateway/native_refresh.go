@@ -83,14 +83,14 @@ func (n *native) renewable(r *weftv1.Refresh) (places []*nativePlace) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if id := r.GetRoomId(); id != 0 {
-		if p := n.places[id]; p != nil {
+		if p := n.places[id]; p != nil && p.answered {
 			places = append(places, p)
 		}
 		return places
 	}
 	n.token = r.GetToken()
 	for _, p := range n.places {
-		if !p.ownToken {
+		if !p.ownToken && p.answered {
 			places = append(places, p)
 		}
 	}
