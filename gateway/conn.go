@@ -88,6 +88,9 @@ func (c *conn) run(err error) {
 	c.srv.addresses.leave(c.address)
 	c.out.Close()
 	c.sock.buf.giveBack()
+	if c.sock.deflates {
+		c.srv.giveDeflate()
+	}
 	_ = c.nc.Close() // nothing to do about an error of a socket that is given up
 	c.srv.conns.remove(c)
 	if c.srv.o.Events.Closed != nil {

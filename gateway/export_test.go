@@ -30,3 +30,19 @@ func (p Place) Restrict() { p.a.restrict() }
 
 // End takes the place away.
 func (p Place) End(why *protocol.CloseError) { p.a.end(why) }
+
+// Deflater is what compresses payloads.
+type Deflater struct{ d *deflater }
+
+// NewDeflater returns one that reports what it does.
+func NewDeflater(report func(from, to int)) Deflater { return Deflater{newDeflater(report)} }
+
+// Deflate returns a payload's compressed form, nil when there is none.
+func (d Deflater) Deflate(payload []byte) []byte { return d.d.deflate(payload) }
+
+// Kept returns how many payloads are kept, and their bytes.
+func (d Deflater) Kept() (n, size int) {
+	d.d.mu.Lock()
+	defer d.d.mu.Unlock()
+	return len(d.d.known), d.d.size
+}

@@ -9,12 +9,13 @@ import (
 //
 //	FIN 0 0 0 opcode(4) | 0 length(7) | length(16 or 64, big endian) | payload
 const (
-	frameFin    = 0x80
-	frameMasked = 0x80 // of the second byte; only clients mask
-	frameBinary = 0x2
-	frameClose  = 0x8
-	framePing   = 0x9
-	framePong   = 0xA
+	frameFin      = 0x80
+	frameDeflated = 0x40 // RSV1: the message is compressed, RFC 7692 section 6
+	frameMasked   = 0x80 // of the second byte; only clients mask
+	frameBinary   = 0x2
+	frameClose    = 0x8
+	framePing     = 0x9
+	framePong     = 0xA
 
 	length16 = 126 // the 7-bit length that announces a 16-bit one
 	length64 = 127 // the 7-bit length that announces a 64-bit one

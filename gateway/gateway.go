@@ -138,6 +138,11 @@ type Options struct {
 	// NativeFrame is the largest WebSocket message of the native protocol in bytes, in both directions; what is larger
 	// travels in fragments. Default 1 MiB, at most Limits.Message.
 	NativeFrame int
+	// Compression lets messages of 512 bytes and more be compressed (permessage-deflate) for clients that offer it. It costs
+	// CPU and, for each such connection, up to 50 kB more; MaxCompressed bounds their number, beyond which clients are
+	// not offered it. Default 2,000; negative: any number.
+	Compression   bool
+	MaxCompressed int
 	// OutboxBytes bounds what waits for one connection's writer. Default 1 MiB.
 	OutboxBytes int
 	// Backup serves GET /admin/backup on the operator's listener. Nil: 404.
@@ -155,9 +160,11 @@ const (
 	defaultMaxConnsPerUser    = 1_000
 	defaultMaxPlacesPerRoom   = 10_000
 	defaultMessageMemory      = 256 << 20
-	defaultOutboxBytes        = 1 << 20
-	defaultNativeFrame        = 1 << 20
-	defaultAuthTime           = 5 * time.Second
+	// Inflaters of this many connections, 45 kB each in package flate, are 90 MB.
+	defaultMaxCompressed = 2_000
+	defaultOutboxBytes   = 1 << 20
+	defaultNativeFrame   = 1 << 20
+	defaultAuthTime      = 5 * time.Second
 )
 
 // strangersShare is the part of Options.MessageMemory that clients may use who were not let in yet.
@@ -185,6 +192,8 @@ type Events struct {
 	Paused func(by string, d time.Duration)
 	// Sent is called after each Write to a socket with the messages and bytes (headers included) it carried.
 	Sent func(messages, bytes int)
+	// Deflated is called when a payload was compressed, once for however many connections, with its bytes before and after.
+	Deflated func(from, to int)
 	// Administered is called when an operator has done something to clients.
 	Administered func(AdminAction)
 	// Panicked is called when a panic was recovered; where names the activity.
@@ -238,6 +247,7 @@ type Server struct {
 	o        Options
 	origins  origins
 	upgrader websocket.Upgrader
+	deflater *deflater // nil: nothing is compressed
 	places   *places
 	conns    *registry
 	native   nativeRooms
@@ -248,6 +258,8 @@ type Server struct {
 	strangers budget       // of those of clients that were not let in yet
 	queued    atomic.Int64 // bytes that wait for tokens to be looked at
 	ids       atomic.Uint64
+
+	deflating atomic.Int64 // connections whose messages are compressed
 
 	backingUp atomic.Bool // somebody reads a backup
 }
@@ -270,6 +282,10 @@ func New(o Options) (*Server, error) {
 		o.MessageMemory = math.MaxInt
 	}
 	setDefault(&o.OutboxBytes, defaultOutboxBytes)
+	setDefault(&o.MaxCompressed, defaultMaxCompressed)
+	if o.MaxCompressed < 0 {
+		o.MaxCompressed = math.MaxInt
+	}
 	if o.AuthTime == 0 {
 		o.AuthTime = defaultAuthTime
 	}
@@ -287,6 +303,9 @@ func New(o Options) (*Server, error) {
 	}
 	s.strangers.size = s.memory.size / strangersShare
 	s.upgrader = s.newUpgrader()
+	if o.Compression {
+		s.deflater = newDeflater(o.Events.Deflated)
+	}
 	return s, nil
 }
 

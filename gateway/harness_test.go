@@ -214,6 +214,7 @@ type recorder struct {
 	sent     int
 	writes   int
 	received int
+	deflated [][2]int // bytes before and after
 	paused   map[string]time.Duration
 	changed  chan struct{} // closed and replaced at each event; nil while nobody waits
 }
@@ -238,6 +239,9 @@ func (r *recorder) events() gateway.Events {
 				}
 				r.paused[by] += d
 			})
+		},
+		Deflated: func(from, to int) {
+			r.note(func() { r.deflated = append(r.deflated, [2]int{from, to}) })
 		},
 		Sent: func(n, _ int) { r.note(func() { r.sent, r.writes = r.sent+n, r.writes+1 }) },
 		Panicked: func(where string, v any, stack []byte) {

@@ -36,7 +36,7 @@ type incoming struct {
 	started   bool    // the endpoint was
 	lingering bool    // the connection is ending: messages are read for the sake of the close frame behind them
 	broken    bool    // the frames can no longer be understood
-	between   bool    // the next byte is the first of a frame, and no message is unfinished
+	between   bool    // the next byte is the first of a frame, and no message is unfinished; not known with compression
 	inMessage bool    // between a message's first frame header and its end
 	peeking   bool    // a read that ends with the deadline, see peek
 	controls  uint8   // pings and pongs in this second
@@ -155,7 +155,7 @@ func (c *conn) readMessage() (frame []byte, ok bool, err error) {
 			c.end(protocol.TooLarge.Closef("more than %d bytes", limit))
 			return nil, false, nil
 		case errors.Is(err, io.EOF) && c.in.failed == nil:
-			c.in.between = true
+			c.in.between = !c.sock.deflates
 			return c.received(*buf), true, nil
 		case err != nil:
 			return nil, false, err

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"net"
 	"net/http"
 	"time"
@@ -13,8 +14,9 @@ import (
 // write, sends the close frame with our reason instead.
 type socket struct {
 	net.Conn
-	buf lentReader // what gorilla reads through
-	c   *conn      // set once, between the upgrade and the first frame; nil before
+	buf      lentReader // what gorilla reads through
+	deflates bool       // gorilla has answered that messages may be compressed
+	c        *conn      // set once, between the upgrade and the first frame; nil before
 }
 
 func (s *socket) Read(p []byte) (int, error) {
@@ -26,6 +28,7 @@ func (s *socket) Read(p []byte) (int, error) {
 
 func (s *socket) Write(p []byte) (int, error) {
 	if s.c == nil {
+		s.deflates = bytes.Contains(p, []byte("\r\nSec-WebSocket-Extensions: permessage-deflate;"))
 		return s.Conn.Write(p)
 	}
 	return len(p), nil

@@ -11,8 +11,7 @@ import (
 	"weft/room"
 )
 
-// newUpgrader returns the handshake of the WebSocket endpoints. Compression stays off: gorilla's read limit does not
-// hold for inflated bytes, and a compressor costs more memory than a whole idle connection.
+// newUpgrader returns the handshake of the WebSocket endpoints, without compression.
 func (s *Server) newUpgrader() websocket.Upgrader {
 	return websocket.Upgrader{
 		HandshakeTimeout: 5 * time.Second,                          // of the answer; the request's is the http.Server's ReadHeaderTimeout
@@ -60,7 +59,14 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, start ConnStart
 		header = http.Header{"Sec-Websocket-Protocol": {p}}
 	}
 	sock := new(socket)
-	ws, err := s.upgrader.Upgrade(hijacker{w, sock}, r, header)
+	upgrader := s.upgrader
+	upgrader.EnableCompression = s.takeDeflate(r)
+	defer func() {
+		if upgrader.EnableCompression && !(upgraded && sock.deflates) {
+			s.giveDeflate()
+		}
+	}()
+	ws, err := upgrader.Upgrade(hijacker{w, sock}, r, header)
 	if err != nil {
 		return // answered by the upgrader's Error, or the client is gone
 	}
@@ -96,7 +102,7 @@ func (s *Server) checkRoom(name string) *refusal {
 func (s *Server) startConn(ws *websocket.Conn, sock *socket, start ConnStart, origin string, speak func(*conn) endpoint) {
 	start.ID = s.ids.Add(1)
 	c := &conn{srv: s, start: start, origin: origin, nc: sock.Conn, ws: ws, sock: sock, born: time.Now()}
-	c.in.between = true
+	c.in.between = !sock.deflates
 	c.written.Add(1)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.out = room.NewOutbox(s.o.OutboxBytes, c.wake)

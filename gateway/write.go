@@ -175,7 +175,13 @@ func (c *conn) writePayloads(o *outgoing) error {
 // writePayload frames one payload in two parts.
 func (c *conn) writePayload(o *outgoing, head, data []byte) error {
 	o.messages++
-	o.buf = append(appendFrameHeader(o.buf, frameBinary, len(head)+len(data)), head...)
+	kind := byte(frameBinary)
+	if c.sock.deflates && len(head) == 0 {
+		if d := c.srv.deflater.deflate(data); d != nil {
+			kind, data = frameBinary|frameDeflated, d
+		}
+	}
+	o.buf = append(appendFrameHeader(o.buf, kind, len(head)+len(data)), head...)
 	if len(data) < copyBelow {
 		o.buf = append(o.buf, data...)
 		return nil

@@ -83,6 +83,10 @@ func (o *observer) gateway() gateway.Events {
 			m.messagesSent.Add(float64(messages))
 			m.bytesSent.Add(float64(bytes))
 		},
+		Deflated: func(from, to int) {
+			m.deflatedFrom.Add(float64(from))
+			m.deflatedTo.Add(float64(to))
+		},
 		Panicked: func(where string, v any, stack []byte) {
 			m.panics.WithLabelValues(where).Inc()
 			o.log.Error("panic recovered", "where", where, "panic", clip(fmt.Sprint(v)), "stack", string(stack))

@@ -11,6 +11,8 @@ type limitFlags struct {
 	MaxMessage               int `default:"8388608" placeholder:"BYTES" help:"Largest message of a client in bytes (${default})."`
 	MaxMessageMemory         int `default:"268435456" placeholder:"BYTES" help:"Memory of all messages that are being read or wait for a token to be looked at (${default}; 0 for any)."`
 
+	MaxCompressedConnections int `default:"2000" help:"Connections at one time whose messages are compressed, with --compression (${default}; 0 for any number)."`
+
 	MaxMessageRate           int `default:"200" placeholder:"N" help:"Messages a second of one connection (${default}; 0 for any number). After a rest 25 times as many may come at once; this is so for all rates."`
 	MaxByteRate              int `default:"2097152" placeholder:"BYTES" help:"Bytes a second of one connection (${default}; 0 for any number)."`
 	MaxMessageRatePerUser    int `default:"2000" placeholder:"N" help:"Messages a second of one user (${default}; 0 for any number)."`
@@ -24,6 +26,7 @@ func (f *limitFlags) apply(o *gateway.Options) {
 	o.MaxConns, o.MaxConnsPerAddress, o.Limits.Message = f.MaxConnections, f.MaxConnectionsPerAddress, f.MaxMessage
 	o.MaxConnsPerUser, o.MaxPlacesPerRoom = orNone(f.MaxConnectionsPerUser), orNone(f.MaxClientsPerRoom)
 	o.MessageMemory = orNone(f.MaxMessageMemory)
+	o.MaxCompressed = orNone(f.MaxCompressedConnections)
 	o.ConnRate = gateway.Rate{Messages: orNone(f.MaxMessageRate), Bytes: orNone(f.MaxByteRate)}
 	o.UserRate = gateway.Rate{Messages: orNone(f.MaxMessageRatePerUser), Bytes: orNone(f.MaxByteRatePerUser)}
 	o.AddressRate = gateway.Rate{Messages: orNone(f.MaxMessageRatePerAddress), Bytes: orNone(f.MaxByteRatePerAddress)}

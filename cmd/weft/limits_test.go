@@ -29,6 +29,7 @@ var limits = []bound{
 	{"MaxConnsPerUser", []string{"max-connections-per-user"}, []string{"weft_barred_total"}, protocol.Overloaded},
 	{"MaxPlacesPerRoom", []string{"max-clients-per-room"}, []string{"weft_barred_total"}, protocol.Overloaded},
 	{"MessageMemory", []string{"max-message-memory"}, []string{"weft_message_memory_bytes", "weft_pauses_total"}, protocol.Overloaded},
+	{"MaxCompressed", []string{"max-compressed-connections"}, []string{"weft_compressed_connections"}, protocol.Reason{}},
 	{"Limits", []string{"max-message"}, []string{"weft_disconnects_total"}, protocol.TooLarge},
 	{"ConnRate", []string{"max-message-rate", "max-byte-rate"}, []string{"weft_pauses_total", "weft_paused_seconds_total"}, protocol.RateLimited},
 	{"UserRate", []string{"max-message-rate-per-user", "max-byte-rate-per-user"}, []string{"weft_pauses_total"}, protocol.RateLimited},
@@ -36,7 +37,7 @@ var limits = []bound{
 }
 
 // fixedLimits are bounds of gateway.Options that are no operator's business.
-var fixedLimits = []string{"OutboxBytes"}
+var fixedLimits = []string{"NativeFrame", "OutboxBytes"}
 
 // TestEveryLimitIsAccountedFor holds the table above, the flags, README, the metrics and the reasons together: a bound
 // that is added to one of them has to be added to all.
@@ -155,6 +156,7 @@ func metricNames() (names []string) {
 	m := newMetrics()
 	m.limit("connections_limit", "The limit of weft_connections.", 1)
 	m.messageMemory(func() int64 { return 0 })
+	m.compressing(func() int64 { return 0 })
 	descriptions := make(chan *prometheus.Desc)
 	go func() { // ends with the last one
 		m.registry.Describe(descriptions)

@@ -36,6 +36,8 @@ type metrics struct {
 	messagesSent     prometheus.Counter
 	bytesSent        prometheus.Counter
 	writes           prometheus.Counter
+	deflatedFrom     prometheus.Counter
+	deflatedTo       prometheus.Counter
 	panics           *prometheus.CounterVec
 
 	roomsOpen        prometheus.Gauge
@@ -116,6 +118,8 @@ func (m *metrics) connectionMetrics() {
 	m.messagesSent = m.counter("messages_sent_total", "Messages written to clients.")
 	m.bytesSent = m.counter("sent_bytes_total", "Bytes written to clients' sockets.")
 	m.writes = m.counter("writes_total", "System calls that wrote to clients; messages_sent_total by this is how many one carries.")
+	m.deflatedFrom = m.counter("compressed_from_bytes_total", "Bytes of payloads before they were compressed, once for however many connections.")
+	m.deflatedTo = m.counter("compressed_to_bytes_total", "Bytes of these payloads afterwards.")
 	m.panics = m.counterVec("panics_recovered_total", "Panics that ended one connection, request or room. Any is a mistake of this program.", "where")
 }
 
@@ -161,6 +165,13 @@ func (m *metrics) messageMemory(bytes func() int64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "weft", Name: "message_memory_bytes", Help: "Memory of messages that are being read or wait for a token to be looked at.",
 	}, func() float64 { return float64(bytes()) }))
+}
+
+// compressing shows how many connections compress.
+func (m *metrics) compressing(connections func() int64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "weft", Name: "compressed_connections", Help: "WebSocket connections whose messages are compressed.",
+	}, func() float64 { return float64(connections()) }))
 }
 
 // queued shows what waits for the disk.

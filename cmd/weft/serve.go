@@ -30,6 +30,7 @@ type serveCmd struct {
 	AdminTokenFile string        `placeholder:"FILE" help:"What requests to --admin must show as Authorization: Bearer; needed when other machines can reach it."`
 	Auth           authFlags     `embed:""`
 	Insecure       bool          `help:"Serve other machines although everybody who can reach the address may read and write, and ask other machines over plain http."`
+	Compression    bool          `help:"Compress messages of 512 bytes and more for clients that can (permessage-deflate). Costs CPU and up to 50 kB for each such connection."`
 	Origin         []string      `placeholder:"ORIGIN" help:"Web origin whose pages may connect beside the server's own, such as https://docs.example.com; may be repeated."`
 	Log            logSetting    `default:"auto" placeholder:"FORMAT,LEVEL" help:"Log format (auto, text, json) or level (debug, info, warn, error), or both. auto is text on a terminal."`
 	DrainTimeout   time.Duration `default:"20s" help:"Longest time to say goodbye and save at SIGTERM (${default}); a second signal hurries."`
@@ -201,7 +202,7 @@ func (s *server) open() (err error) {
 	o := gateway.Options{
 		Rooms: gateway.Local(s.rooms), Origins: s.c.Origin, GuardHost: s.c.loopback() && !s.c.Insecure && s.auth == nil,
 		Auth: s.auth, Restrictions: taken, AdminToken: adminToken,
-		Demo: web.Handler(), Backup: s.store.WriteTar, Ready: s.store.Health, Events: s.watch.gateway(),
+		Compression: s.c.Compression, Demo: web.Handler(), Backup: s.store.WriteTar, Ready: s.store.Health, Events: s.watch.gateway(),
 	}
 	s.c.Limits.apply(&o)
 	s.gateway, err = gateway.New(o)
@@ -209,6 +210,7 @@ func (s *server) open() (err error) {
 		return &usageError{err.Error()}
 	}
 	s.watch.m.messageMemory(s.gateway.MessageMemory)
+	s.watch.m.compressing(s.gateway.Compressing)
 	s.watch.m.limit("connections_limit", "The limit of weft_connections.", s.c.Limits.MaxConnections)
 	s.serve(s.public, public, s.gateway)
 	ctx, stop := context.WithCancel(context.Background())
