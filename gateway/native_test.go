@@ -24,13 +24,20 @@ func TestNativeTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := start(t, gateway.Options{Auth: authFunc(authorizeTranscript), NativeFrame: 1 << 10, Limits: protocol.Limits{Message: 4 << 10}})
+			var o gateway.Options
+			forTranscripts(&o)
+			r := start(t, o)
 			s := conformance.Server{URL: "ws://" + r.addr + "/native", Names: map[string]string{"writer": "write", "reader": "read"}}
 			if err := conformance.Run(t.Context(), s, transcript); err != nil {
 				t.Errorf("%s: %v", filepath.Base(file), err)
 			}
 		})
 	}
+}
+
+// forTranscripts makes a server one that transcripts can be played to: its limits are small.
+func forTranscripts(o *gateway.Options) {
+	o.Auth, o.NativeFrame, o.Limits = authFunc(authorizeTranscript), 1<<10, protocol.Limits{Message: 4 << 10}
 }
 
 // authorizeTranscript lets in who the transcripts say may enter.

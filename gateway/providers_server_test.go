@@ -34,6 +34,7 @@ func serveForProviders(args []string) error {
 	data := flags.String("data", "", "")
 	readyFile := flags.String("ready-file", "", "")
 	tokens := flags.Bool("tokens", false, "ask for tokens")
+	transcripts := flags.Bool("transcripts", false, "be as the transcripts of the native protocol want it")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -46,6 +47,9 @@ func serveForProviders(args []string) error {
 	o := gateway.Options{Rooms: gateway.Local(rooms), Events: d.events()}
 	if *tokens {
 		o.Auth = d
+	}
+	if *transcripts {
+		forTranscripts(&o)
 	}
 	if d.server, err = gateway.New(o); err != nil {
 		return err
