@@ -31,6 +31,16 @@ import (
 // NodeID names a node of the cluster. It stays the same as long as the node's data directory does.
 type NodeID string
 
+// Valid reports whether a name may be used: 1 to 64 letters, digits, dots, dashes and underscores of ASCII.
+func (n NodeID) Valid() bool {
+	for _, c := range []byte(n) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return n != "" && len(n) <= 64
+}
+
 // roomTag is what stands for a room in keys: never the name itself, which may hold braces and be long.
 func roomTag(room string) string {
 	sum := sha256.Sum256([]byte(room))

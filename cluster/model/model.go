@@ -21,7 +21,10 @@
 // replies (the conformance tests of package cluster have them) and time.
 package model
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Policy says when an update is acknowledged.
 type Policy uint8
@@ -130,15 +133,13 @@ func (r Rule) String() string {
 	return text
 }
 
-// has reports whether any of these rules is left out.
+// without reports whether any of these rules is left out.
 func (c *Config) without(r Rule) bool { return c.Without&r != 0 }
 
 // faulty reports whether faults of this kind happen.
 func (c *Config) faulty(k Kind) bool {
-	for _, only := range c.Only {
-		if only == k {
-			return true
-		}
+	if slices.Contains(c.Only, k) {
+		return true
 	}
 	return c.Only == nil
 }
