@@ -351,6 +351,7 @@ type Client struct {
 	waiting []*weftv1.ServerEnvelope
 	parts   []byte
 	Bytes   int // of the WebSocket messages received
+	Largest int // bytes of the largest one
 }
 
 // Connect opens a connection; without subprotocols with the protocol's own one.
@@ -425,6 +426,7 @@ func (c *Client) Receive() (*weftv1.ServerEnvelope, error) {
 			return nil, err
 		}
 		c.Bytes += len(frame)
+		c.Largest = max(c.Largest, len(frame))
 		batch := &weftv1.ServerBatch{}
 		if kind != websocket.BinaryMessage {
 			return nil, errors.New("the server sent text")
