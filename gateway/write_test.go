@@ -46,7 +46,7 @@ func TestBrokenWriteLeavesNothingBehind(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var messages, bytes int
 			s := &Server{o: Options{Events: Events{Sent: func(m, n int) { messages, bytes = messages+m, bytes+n }}}}
-			conn := &conn{srv: s, nc: &breaking{left: c.breaksAt}}
+			conn := &conn{sock: new(socket), srv: s, nc: &breaking{left: c.breaksAt}}
 			o := &outgoing{payloads: [][]byte{small, large, small}}
 			if err := conn.writeFrames(o, nil); !errors.Is(err, errBroken) {
 				t.Errorf("writeFrames = %v, want %v", err, errBroken)
