@@ -274,13 +274,6 @@ func (r *recorder) counts() (opened, closed int) {
 	return len(r.opened), len(r.closed)
 }
 
-// exits returns which rooms were left, and why.
-func (r *recorder) exits() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.exited)
-}
-
 // pauses returns how long connections were not read because of by.
 func (r *recorder) pauses(by string) time.Duration {
 	r.mu.Lock()

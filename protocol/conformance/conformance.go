@@ -375,6 +375,9 @@ func Connect(ctx context.Context, s Server, subprotocols ...string) (*Client, er
 // Cut breaks the connection off, without a word. It may be called again.
 func (c *Client) Cut() { _ = c.ws.Close() } // what a second call says is of no use
 
+// Socket returns the connection, for callers that read it themselves from then on.
+func (c *Client) Socket() *websocket.Conn { return c.ws }
+
 // Send sends envelopes in one WebSocket message.
 func (c *Client) Send(envelopes ...*weftv1.ClientEnvelope) error {
 	return c.SendBatch(weftv1.ClientBatch_builder{Envelopes: envelopes}.Build())
