@@ -60,6 +60,8 @@ var testsOnly = []string{}
 // homes names the packages that may import a third-party module. Tests may import those of their own package and
 // those that only tests may.
 var homes = map[string][]string{
+	"charm.land/bubbletea/v2":                 {"client-demo/terminal"},
+	"charm.land/lipgloss/v2":                  {"client-demo/terminal"},
 	"github.com/HdrHistogram/hdrhistogram-go": {"cmd/weft/bench"},
 	"github.com/MicahParks/keyfunc/v3":        {"gateway/auth"},
 	"github.com/alecthomas/kong":              {"cmd/weft"},
@@ -71,6 +73,7 @@ var homes = map[string][]string{
 	"github.com/klauspost/compress":           {"client-demo/web", "gateway", "persistence"},
 	"github.com/prometheus/client_golang":     {"cmd/weft"},
 	"github.com/redis/go-redis/v9":            {"cluster"},
+	"github.com/rivo/uniseg":                  {"client-demo/terminal"},
 	"github.com/rogpeppe/go-internal":         testsOnly,
 	"go.etcd.io/bbolt":                        {"persistence"},
 	"go.uber.org/goleak":                      testsOnly,
