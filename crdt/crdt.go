@@ -91,14 +91,6 @@ type Applied struct {
 	Missing StateVector
 }
 
-// Stats describes the size of a document.
-type Stats struct {
-	Clients int // authors with at least one struct
-	Structs int // items, deleted items and collected ranges
-	Deleted int // structs that are deleted
-	Bytes   int // memory held by structs and contents, about
-}
-
 // A Doc is one document. Use New.
 type Doc struct {
 	// Static after construction.
@@ -172,27 +164,6 @@ func (d *Doc) reset() {
 // ClientID returns the id under which Edit writes. It changes when an update
 // shows that somebody else uses the same one.
 func (d *Doc) ClientID() ClientID { return d.opts.ClientID }
-
-// Stats counts what the document holds.
-func (d *Doc) Stats() Stats {
-	s := Stats{Bytes: d.items.bytes() + cap(d.types)*typBytes + cap(d.lists)*listBytes +
-		cap(d.clients)*clientBytes + d.names.bytes() +
-		24*(len(d.byID)+len(d.roots)+len(d.entries))}
-	for i := range d.clients {
-		c := &d.clients[i]
-		if c.next > 0 {
-			s.Clients++
-		}
-		s.Bytes += cap(c.slab) + c.index.bytes()
-		for p := c.index.start(); p.ok(); p = p.next() {
-			s.Structs++
-			if d.items.at(p.ref()).deleted() {
-				s.Deleted++
-			}
-		}
-	}
-	return s
-}
 
 // invalidf returns an error that matches ErrInvalid.
 func invalidf(format string, args ...any) error {

@@ -210,6 +210,14 @@ func (x *index) countFrom(p pos) int {
 	return n
 }
 
+// len returns how many structs there are.
+func (x *index) len() (n int) {
+	for i := range x.leaves {
+		n += len(x.leaves[i].clocks)
+	}
+	return n
+}
+
 func (x *index) bytes() int {
 	n := cap(x.leaves) * 56
 	for i := range x.leaves {

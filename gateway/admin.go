@@ -35,7 +35,7 @@ type adminRoute struct {
 	serve  http.HandlerFunc
 }
 
-// Admin returns the handler of the operator's listener: health, metrics at /metrics, and the routes below /admin/.
+// Admin returns the handler of the operator's listener: health, metrics at /metrics, the load at /v1/load, and the routes below /admin/.
 //
 // With Options.AdminToken everything but health wants that token. Without, the listener trusts its machine, and guards
 // it against the pages that a browser on it visits: names that a stranger may have pointed here (DNS rebinding) and
@@ -50,6 +50,9 @@ func (s *Server) Admin(metrics http.Handler) http.Handler {
 		"/admin/unrevoke":    {http.MethodPost, s.adminUnrevoke},
 		"/admin/access":      {http.MethodPost, s.adminAccess},
 		"/admin/kick":        {http.MethodPost, s.adminKick},
+	}
+	if s.o.Load != nil {
+		routes["/v1/load"] = adminRoute{http.MethodGet, s.o.Load.ServeHTTP}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

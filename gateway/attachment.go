@@ -93,6 +93,7 @@ func (a *attachment) enter(g auth.Grant) error {
 	write := a.write
 	a.voice.changed(write)
 	a.mu.Unlock()
+	began := time.Now()
 	session, err := srv.o.Rooms.Join(a.conn.ctx, a.room, room.Peer{
 		ID: a.conn.start.ID, Dialect: a.dialect, Out: a.conn.out, ReadOnly: !write, Acks: a.acks,
 		User: presence.User{ID: g.User.ID, Name: g.User.Name}, Opening: a.opening,
@@ -101,8 +102,11 @@ func (a *attachment) enter(g auth.Grant) error {
 	if err != nil {
 		return err
 	}
+	a.conn.inRoom.Store(true)
 	if srv.o.Events.Entered != nil {
-		srv.o.Events.Entered(a.entry())
+		e := a.entry()
+		e.Took = time.Since(began)
+		srv.o.Events.Entered(e)
 	}
 	a.mu.Lock()
 	if a.stage != over {

@@ -46,6 +46,10 @@ type conn struct {
 	in  incoming
 	own *allowance // what this connection may send; nil: it has sent nothing lately
 
+	// Set by the connection's goroutine, read by anyone.
+	inRoom atomic.Bool // it has entered a room at least once
+	quiet  atomic.Bool // it dozes
+
 	// Counted by the writer, read by anyone.
 	bytesOut    atomic.Int64
 	messagesOut atomic.Int64

@@ -52,7 +52,9 @@ func (l *lentReader) giveBack() {
 // doze waits for something to read, or to do, on a small stack: nothing that it calls may need more than about 1 kB of
 // it together. It is the connection's goroutine meanwhile.
 func (c *conn) doze() {
+	c.quiet.Store(true)
 	n, err := c.nc.Read(c.in.first[:])
+	c.quiet.Store(false)
 	c.in.unread = uint8(n)
 	go c.run(err) // in wg since its place was taken
 }

@@ -147,6 +147,8 @@ type Options struct {
 	OutboxBytes int
 	// Backup serves GET /admin/backup on the operator's listener. Nil: 404.
 	Backup Backup
+	// Load serves GET /v1/load on the operator's listener. Nil: 404.
+	Load http.Handler
 	// Ready tells whether the parts behind the gateway can work; its error is shown by /readyz. Nil: always.
 	Ready func() error
 	// Events tells what happens. Its functions are called from many goroutines and must not block.
@@ -231,6 +233,7 @@ type Entry struct {
 	Remote   netip.AddrPort
 	User     auth.User // the zero value when it is not known
 	Write    bool
+	Took     time.Duration // of Entered: from the grant to the place, the loading of a cold room included; else 0
 }
 
 // Refusal describes a request that was answered with an error.

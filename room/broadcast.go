@@ -14,11 +14,13 @@ import (
 type outgoing struct {
 	fresh      [][]byte // integrated in this turn, in order, in update v1
 	freshBytes int
-	version    uint64 // of the document; grows with every update that is integrated
+	freshFrom  time.Time // arrival of the first letter in them
+	version    uint64    // of the document; grows with every update that is integrated
 
 	waiting [][]byte             // integrated and not broadcast, in order
 	bytes   int                  // of them
 	first   time.Time            // arrival of the first letter in them; zero: nothing waits
+	applied time.Duration        // spent on the letters of the turns since the last broadcast
 	frame   uint64               // number of the last frame broadcast
 	sentPos persistence.Position // of the last update broadcast
 	pace    pace
@@ -90,6 +92,7 @@ func (r *room) broadcast() {
 	if due := r.broadcastDue(); due.IsZero() || due.After(r.now) {
 		return
 	}
+	began := time.Now()
 	o := &r.out
 	updates := r.merge()
 	first := o.frame + 1
@@ -120,9 +123,10 @@ func (r *room) broadcast() {
 	if p := &r.people; !p.due.IsZero() {
 		p.changed(r.now) // the writers are woken anyway
 	}
+	ended := time.Now()
 	r.o.Events.Batch(r.name, Batch{
 		Updates: len(o.waiting), Bytes: o.bytes, Frames: len(updates), Peers: len(r.sessions),
-		Waited: time.Since(o.first),
+		Applied: o.applied, Offered: ended.Sub(began), Waited: ended.Sub(o.first),
 	})
 	o.sentPos = r.pos
 	o.sent()
@@ -131,7 +135,7 @@ func (r *room) broadcast() {
 // sent forgets what was broadcast.
 func (o *outgoing) sent() {
 	clear(o.waiting)
-	o.waiting, o.bytes, o.first = o.waiting[:0], 0, time.Time{}
+	o.waiting, o.bytes, o.first, o.applied = o.waiting[:0], 0, time.Time{}, 0
 	if cap(o.waiting) > keptUpdates {
 		o.waiting = nil
 	}

@@ -22,7 +22,7 @@ type Events struct {
 	Left   func(room string, peer uint64, err *protocol.CloseError) // err is nil when the conn left by itself
 
 	Batch     func(room string, b Batch)                                     // updates were broadcast
-	Committed func(room string, updates int, took time.Duration)             // the store confirmed updates, took after they were broadcast
+	Committed func(room string, updates int, took time.Duration)             // the store confirmed updates, took after the first of them arrived
 	ReadOnly  func(room string, err error)                                   // the store does not take updates; the room refuses them
 	Writable  func(room string, after time.Duration)                         // the store takes updates again
 	Refused   func(room string, peer uint64, kind protocol.Kind, why string) // a message was not acted on
@@ -32,6 +32,7 @@ type Events struct {
 	CaughtUp      func(room string, peer uint64, bytes int)   // it drained, bytes of diff were sent
 	PendingKept   func(room string, peer uint64, bytes int)   // an update waits for what it builds on
 	PendingLost   func(room string, peer uint64, bytes int)   // it waited too long, or was too much
+	Presence      func(room string, b PresenceBatch)          // presence was sent on
 	PresenceDrops func(room string, peer uint64, entries int) // entries about foreign ids, or over a limit
 }
 
@@ -41,7 +42,16 @@ type Batch struct {
 	Bytes   int           // bytes of them
 	Frames  int           // frames made for each dialect; fewer than Updates when they were merged
 	Peers   int           // sessions that they were offered to
+	Applied time.Duration // spent on handling the messages that the updates came in, in all turns that they waited
+	Offered time.Duration // spent on merging, encoding and offering them
 	Waited  time.Duration // from the arrival of the first message to the end of the broadcast
+}
+
+// PresenceBatch describes one time that presence was sent on.
+type PresenceBatch struct {
+	Updates int // awareness messages taken since the last time
+	Frames  int // messages made for each dialect
+	Peers   int // sessions that they were offered to
 }
 
 // filled returns e with a function that does nothing for each that is nil.
@@ -99,6 +109,9 @@ func (e Events) filled() Events {
 	}
 	if e.PendingLost == nil {
 		e.PendingLost = func(string, uint64, int) {}
+	}
+	if e.Presence == nil {
+		e.Presence = func(string, PresenceBatch) {}
 	}
 	if e.PresenceDrops == nil {
 		e.PresenceDrops = func(string, uint64, int) {}

@@ -71,7 +71,9 @@ func (w *world) kill() *persistence.Memory {
 
 // events counts what rooms tell.
 type events struct {
-	onBatch func(room.Batch) // called by rooms, if set
+	onBatch     func(room.Batch) // called by rooms, if set; so are the others
+	onCommitted func(updates int, took time.Duration)
+	onPresence  func(room.PresenceBatch)
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -107,6 +109,16 @@ func (e *events) hook(x room.Events) room.Events {
 		e.add("batch", "%s %+v", r, b)
 		if e.onBatch != nil {
 			e.onBatch(b)
+		}
+	}
+	x.Committed = func(_ string, n int, took time.Duration) {
+		if e.onCommitted != nil {
+			e.onCommitted(n, took)
+		}
+	}
+	x.Presence = func(_ string, b room.PresenceBatch) {
+		if e.onPresence != nil {
+			e.onPresence(b)
 		}
 	}
 	x.ReadOnly = func(r string, err error) { e.add("read-only", "%s %v", r, err) }

@@ -149,6 +149,10 @@ func (r *room) handle(letters []letter) {
 		}
 	}
 	r.prepareMerge(writes)
+	if writes > 0 {
+		began := time.Now()
+		defer func() { r.out.applied += time.Since(began) }()
+	}
 	for i := range letters {
 		l := &letters[i]
 		weight += l.weight

@@ -31,7 +31,8 @@ type entry struct {
 	records []persistence.Record
 	last    persistence.Position
 	bytes   int
-	at      time.Time
+	at      time.Time // when it was made
+	from    time.Time // when the first letter in it arrived
 	state   entryState
 }
 
@@ -72,7 +73,7 @@ func (r *room) store() {
 	if len(o.fresh) == 0 {
 		return
 	}
-	e := &entry{last: r.pos, bytes: o.freshBytes, at: r.now, state: refused}
+	e := &entry{last: r.pos, bytes: o.freshBytes, at: r.now, from: o.freshFrom, state: refused}
 	e.records = make([]persistence.Record, len(o.fresh))
 	for i, u := range o.fresh {
 		pos := r.pos
@@ -132,7 +133,7 @@ func (r *room) answered(e *entry, err error) {
 		return
 	}
 	e.state = confirmed
-	r.o.Events.Committed(r.name, len(e.records), r.now.Sub(e.at))
+	r.o.Events.Committed(r.name, len(e.records), r.now.Sub(e.from))
 	e.records = nil
 	l.heard, l.backoff = r.now, 0
 	if !l.retryAt.IsZero() { // there is space again

@@ -11,6 +11,7 @@ import (
 // is sent on.
 type people struct {
 	table *presence.Table
+	taken int       // messages since the last time that something was sent
 	sent  uint64    // version that everybody was offered
 	last  time.Time // when that was
 	due   time.Time // when the rest is; zero: nothing to send
@@ -56,6 +57,7 @@ func (r *room) awareness(s *Session, update []byte) {
 		r.end(s, &protocol.CloseError{Reason: protocol.Malformed, Cause: err})
 		return
 	}
+	r.people.taken++
 	if out.Changed {
 		r.peopleChanged()
 	}
@@ -119,6 +121,8 @@ func (r *room) flushPresence() {
 		}
 		clear(g.frames)
 	}
+	r.o.Events.Presence(r.name, PresenceBatch{Updates: p.taken, Frames: len(updates), Peers: len(r.sessions)})
+	p.taken = 0
 }
 
 // sendEverybody offers a session the presence of all, as it was when it was last

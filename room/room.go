@@ -68,6 +68,8 @@ type room struct {
 	// Owned by run.
 	now      time.Time
 	doc      *crdt.Doc
+	size     crdt.Stats           // of doc, at the last tick
+	sized    uint64               // out.version then
 	pos      persistence.Position // of the last update applied
 	epoch    uint64               // of this ownership
 	hub      hub
@@ -114,6 +116,7 @@ func newRoom(g *Registry, sl *slot, doc *crdt.Doc, stored persistence.Stored) *r
 	r.out.sentPos = stored.Pos
 	r.marks.start(doc.StateVector(), stored.Pos)
 	r.saves.start(stored, r.now)
+	r.size = doc.Size()
 	r.publish()
 	return r
 }
@@ -181,6 +184,9 @@ func (r *room) tend() {
 	}
 	r.expirePending()
 	r.tendSessions()
+	if r.sized != r.out.version {
+		r.size, r.sized = r.doc.Size(), r.out.version
+	}
 }
 
 // finish ends the room when nothing is left to do for it.

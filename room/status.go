@@ -22,6 +22,9 @@ type Status struct {
 	Saved    persistence.Position // position of the last snapshot
 	Bytes    int64                // size of the last snapshot
 	Unsaved  int64                // bytes of updates since then
+	Memory   int64                // bytes that the open document takes, about, a few seconds ago
+	Structs  int                  // of the open document, a few seconds ago
+	Pending  int64                // bytes of updates that wait for what they build on
 	Lagging  int                  // sessions that wait for a diff
 	ReadOnly string               // why updates are refused; empty when they are not
 	Damage   string               // why the room is set aside; empty when it is not
@@ -39,7 +42,12 @@ func (r *room) publish() {
 		Saved:   r.saves.saved,
 		Bytes:   r.saves.size,
 		Unsaved: int64(r.saves.bytes),
+		Memory:  int64(r.size.Bytes),
+		Structs: r.size.Structs,
 		Lagging: r.lagging,
+	}
+	for _, s := range r.waiting {
+		st.Pending += int64(s.pendingBytes)
 	}
 	if r.ledger.failure != nil {
 		st.ReadOnly = r.ledger.failure.Error()
@@ -149,17 +157,7 @@ func (g *Registry) openStatus(name string) (Status, bool) {
 	if sl == nil {
 		return Status{}, false
 	}
-	select {
-	case <-sl.ready:
-	default:
-		return Status{}, false // being loaded
-	}
-	if sl.room == nil {
-		return Status{}, false
-	}
-	sl.room.mu.Lock()
-	defer sl.room.mu.Unlock()
-	return sl.room.status, true
+	return sl.published()
 }
 
 // coldStatus describes a room that is only stored.

@@ -287,11 +287,15 @@ func (r *room) integrated(update []byte) {
 	r.out.version++
 	r.recent.add(r.pos, update)
 	o := &r.out
+	at := r.current.at
+	if at.IsZero() { // it comes from no letter
+		at = r.now
+	}
 	if len(o.waiting) == 0 {
-		o.first = r.current.at
-		if o.first.IsZero() { // it comes from no letter
-			o.first = r.now
-		}
+		o.first = at
+	}
+	if len(o.fresh) == 0 {
+		o.freshFrom = at
 	}
 	o.fresh, o.freshBytes = append(o.fresh, update), o.freshBytes+len(update)
 	o.waiting, o.bytes = append(o.waiting, update), o.bytes+len(update)

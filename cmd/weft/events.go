@@ -23,6 +23,7 @@ type observer struct {
 	m        *metrics
 	panicDir string // where the message that a room choked on is kept
 
+	load   loadMeter
 	rooms  atomic.Pointer[room.Registry] // set once there is one; the store is opened before
 	panics atomic.Int64
 }
@@ -31,13 +32,11 @@ func (o *observer) gateway() gateway.Events {
 	m := o.m
 	return gateway.Events{
 		Opened: func(c gateway.ConnStart) {
-			m.connections.Inc()
-			m.accepted.Inc()
+			m.accepted.WithLabelValues(c.Protocol).Inc()
 			m.handshake.Observe(c.Accept.Seconds())
 			o.log.Debug("connection opened", "conn", c.ID, "room", c.Room, "protocol", c.Protocol, "remote", c.Remote)
 		},
 		Closed: func(c gateway.ConnEnd) {
-			m.connections.Dec()
 			m.connDuration.Observe(c.Duration.Seconds())
 			m.disconnect(c.Reason).Inc()
 			o.log.Info("connection ended", "conn", c.ID, "room", c.Room, "protocol", c.Protocol, "remote", c.Remote, "user", clip(c.User.ID),
@@ -47,6 +46,7 @@ func (o *observer) gateway() gateway.Events {
 		Entered: func(e gateway.Entry) {
 			m.places.Inc()
 			m.entered.WithLabelValues(e.Protocol).Inc()
+			m.enter.Observe(e.Took.Seconds())
 			o.log.Debug("room entered", entryFields(e)...)
 		},
 		Exited: func(e gateway.Entry, why *protocol.CloseError) {
@@ -115,7 +115,6 @@ func (o *observer) room() room.Events {
 	m := o.m
 	e := room.Events{
 		Opened: func(name string, took time.Duration, updates int) {
-			m.roomsOpen.Inc()
 			m.roomLoad.Observe(took.Seconds())
 			o.log.Info("room opened", "room", name, "took", took, "replayed", updates)
 		},
@@ -127,7 +126,7 @@ func (o *observer) room() room.Events {
 			o.log.Warn("stored updates build on others that are not stored; they were never acknowledged", "room", name, "bytes", bytes)
 		},
 		Closed: func(name string) {
-			m.roomsOpen.Dec()
+			m.roomsClosed.Inc()
 			m.roomsReadOnly.remove(name)
 			o.log.Info("room closed", "room", name)
 		},
@@ -175,6 +174,8 @@ func (o *observer) sessions(e *room.Events) {
 		m.updateBytes.Add(float64(b.Bytes))
 		m.frames.Add(float64(b.Frames))
 		m.deliveries.Add(float64(b.Frames * b.Peers))
+		m.apply.Observe(b.Applied.Seconds())
+		m.fanout.Observe(b.Offered.Seconds())
 		m.broadcast.Observe(b.Waited.Seconds())
 	}
 	e.Committed = func(_ string, _ int, took time.Duration) {
@@ -202,6 +203,11 @@ func (o *observer) sessions(e *room.Events) {
 		m.pendingLost.Inc()
 		o.log.Warn("update given up that built on what nobody sent", "room", name, "conn", peer, "bytes", bytes)
 	}
+	e.Presence = func(_ string, b room.PresenceBatch) {
+		m.presence.Add(float64(b.Updates))
+		m.presenceFrames.Add(float64(b.Frames))
+		m.presenceSent.Add(float64(b.Frames * b.Peers))
+	}
 	e.PresenceDrops = func(_ string, _ uint64, entries int) {
 		m.presenceDrops.Add(float64(entries))
 	}
@@ -211,6 +217,7 @@ func (o *observer) store() persistence.Events {
 	m := o.m
 	return persistence.Events{
 		Committed: func(c persistence.Commit) {
+			o.load.committed(c.Took)
 			m.commit.Observe(c.Took.Seconds())
 			m.commitRecords.Observe(float64(c.Records))
 			m.commitBytes.Add(float64(c.Bytes))

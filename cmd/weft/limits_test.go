@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"weft/gateway"
 	"weft/protocol"
@@ -149,23 +148,4 @@ func setFlag(t *testing.T, f *limitFlags, flag string, n int64) {
 		}
 	}
 	t.Fatalf("there is no flag --%s", flag)
-}
-
-// metricNames returns the names of all metrics, also of those that have no series yet.
-func metricNames() (names []string) {
-	m := newMetrics()
-	m.limit("connections_limit", "The limit of weft_connections.", 1)
-	m.messageMemory(func() int64 { return 0 })
-	m.compressing(func() int64 { return 0 })
-	descriptions := make(chan *prometheus.Desc)
-	go func() { // ends with the last one
-		m.registry.Describe(descriptions)
-		close(descriptions)
-	}()
-	for d := range descriptions {
-		_, rest, _ := strings.Cut(d.String(), `fqName: "`)
-		name, _, _ := strings.Cut(rest, `"`)
-		names = append(names, name)
-	}
-	return names
 }

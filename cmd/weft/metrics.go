@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"weft/gateway"
 	"weft/protocol"
 )
 
@@ -17,14 +19,14 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 
-	connections      prometheus.Gauge
-	accepted         prometheus.Counter
+	accepted         *prometheus.CounterVec
 	handshake        prometheus.Histogram
 	connDuration     prometheus.Histogram
 	disconnects      map[protocol.Reason]prometheus.Counter
 	disconnectsVec   *prometheus.CounterVec
 	places           prometheus.Gauge
 	entered          *prometheus.CounterVec
+	enter            prometheus.Histogram
 	barred           *prometheus.CounterVec
 	authFailures     *prometheus.CounterVec
 	adminActions     *prometheus.CounterVec
@@ -40,7 +42,7 @@ type metrics struct {
 	deflatedTo       prometheus.Counter
 	panics           *prometheus.CounterVec
 
-	roomsOpen        prometheus.Gauge
+	roomsClosed      prometheus.Counter
 	roomLoad         prometheus.Histogram
 	roomLoadFailures prometheus.Counter
 	roomSave         prometheus.Histogram
@@ -51,6 +53,8 @@ type metrics struct {
 	updateBytes      prometheus.Counter
 	frames           prometheus.Counter
 	deliveries       prometheus.Counter
+	apply            prometheus.Histogram
+	fanout           prometheus.Histogram
 	broadcast        prometheus.Histogram
 	durable          prometheus.Histogram
 	messagesRefused  prometheus.Counter
@@ -59,6 +63,9 @@ type metrics struct {
 	resyncBytes      prometheus.Counter
 	pendingKept      prometheus.Counter
 	pendingLost      prometheus.Counter
+	presence         prometheus.Counter
+	presenceFrames   prometheus.Counter
+	presenceSent     prometheus.Counter
 	presenceDrops    prometheus.Counter
 
 	commit        prometheus.Histogram
@@ -96,8 +103,10 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) connectionMetrics() {
-	m.connections = m.gauge("connections", "WebSocket connections that are open.")
-	m.accepted = m.counter("connections_total", "WebSocket connections accepted.")
+	m.accepted = m.counterVec("connections_total", "WebSocket connections accepted.", "protocol")
+	for _, p := range gateway.Protocols() {
+		m.accepted.WithLabelValues(p)
+	}
 	m.handshake = m.histogram("handshake_seconds", "From a handshake's arrival to its answer.", latencyBuckets)
 	m.connDuration = m.histogram("connection_duration_seconds", "How long connections lived.", lifetimeBuckets)
 	m.disconnectsVec = m.counterVec("disconnects_total", "Connections that ended, by reason.", "reason", "code")
@@ -107,6 +116,7 @@ func (m *metrics) connectionMetrics() {
 	}
 	m.places = m.gauge("places", "Clients in rooms; one connection may have several.")
 	m.entered = m.counterVec("entered_total", "Clients let into rooms, by protocol.", "protocol")
+	m.enter = m.histogram("enter_seconds", "From a client's grant to its place in the room, loading a cold room included.", latencyBuckets)
 	m.barred = m.counterVec("barred_total", "Clients not let into rooms, by reason.", "reason")
 	m.authFailures = m.counterVec("auth_failures_total", "Questions that the webhook, or readings that the key set, did not answer.", "part")
 	m.adminActions = m.counterVec("admin_actions_total", "What operators did to clients, by verb.", "verb")
@@ -114,17 +124,17 @@ func (m *metrics) connectionMetrics() {
 	m.messagesReceived = m.counter("messages_received_total", "Messages read from clients.")
 	m.bytesReceived = m.counter("received_bytes_total", "Bytes of messages read from clients, without frame headers.")
 	m.paused = m.counterVec("pauses_total", "Times that a connection was not read because it, its user or its address sent more than it may, for want of memory, or because its token was being looked at.", "by")
-	m.pausedTime = m.counterVec("paused_seconds_total", "How long these pauses took.", "by")
+	m.pausedTime = m.counterVec("paused_seconds_total", "How long connections were not read in the pauses of weft_pauses_total.", "by")
 	m.messagesSent = m.counter("messages_sent_total", "Messages written to clients.")
 	m.bytesSent = m.counter("sent_bytes_total", "Bytes written to clients' sockets.")
 	m.writes = m.counter("writes_total", "System calls that wrote to clients; messages_sent_total by this is how many one carries.")
 	m.deflatedFrom = m.counter("compressed_from_bytes_total", "Bytes of payloads before they were compressed, once for however many connections.")
-	m.deflatedTo = m.counter("compressed_to_bytes_total", "Bytes of these payloads afterwards.")
+	m.deflatedTo = m.counter("compressed_to_bytes_total", "Bytes of compressed payloads, once for however many connections.")
 	m.panics = m.counterVec("panics_recovered_total", "Panics that ended one connection, request or room. Any is a mistake of this program.", "where")
 }
 
 func (m *metrics) roomMetrics() {
-	m.roomsOpen = m.gauge("rooms_open", "Rooms in memory.")
+	m.roomsClosed = m.counter("rooms_closed_total", "Rooms that were taken out of memory, after nobody had been in them for a while or by an error.")
 	m.roomLoad = m.histogram("room_load_seconds", "Loading a room.", latencyBuckets)
 	m.roomLoadFailures = m.counter("room_load_failures_total", "Rooms that could not be loaded.")
 	m.roomSave = m.histogram("room_save_seconds", "Saving a room's snapshot.", latencyBuckets)
@@ -132,17 +142,22 @@ func (m *metrics) roomMetrics() {
 	m.roomSaveFailures = m.counter("room_save_failures_total", "Snapshots that could not be saved; they are tried again.")
 	m.roomsReadOnly.gauge = m.gauge("rooms_read_only", "Rooms that refuse updates because the store does not take them.")
 	m.updates = m.counter("updates_total", "Updates that brought something new.")
-	m.updateBytes = m.counter("update_bytes_total", "Bytes of these updates.")
+	m.updateBytes = m.counter("update_bytes_total", "Bytes of updates that brought something new.")
 	m.frames = m.counter("broadcast_frames_total", "Frames made to broadcast updates; fewer than updates when they were merged.")
-	m.deliveries = m.counter("broadcast_deliveries_total", "Frames times the sessions that they were offered to.")
+	m.deliveries = m.counter("broadcast_deliveries_total", "Frames of updates times the sessions that they were offered to.")
+	m.apply = m.histogram("update_apply_seconds", "Checking and integrating the updates of one broadcast, on the room's goroutine.", latencyBuckets)
+	m.fanout = m.histogram("update_fanout_seconds", "Merging, encoding and offering one broadcast to all sessions, on the room's goroutine.", latencyBuckets)
 	m.broadcast = m.histogram("update_broadcast_seconds", "From an update's arrival in the room to the end of its broadcast.", latencyBuckets)
-	m.durable = m.histogram("update_durable_seconds", "From the broadcast of updates to the store's word that they are durable.", latencyBuckets)
+	m.durable = m.histogram("update_durable_seconds", "From an update's arrival in the room to the store's word that it is durable, which is when its author is told.", latencyBuckets)
 	m.messagesRefused = m.counter("messages_refused_total", "Messages that a room did not act on.")
 	m.lagging.gauge = m.gauge("sessions_lagging", "Sessions whose outbox is over its bound; they get one diff when it has drained.")
 	m.resyncs = m.counter("resyncs_total", "Sessions that lagged and caught up with a diff.")
-	m.resyncBytes = m.counter("resync_bytes_total", "Bytes of these diffs.")
+	m.resyncBytes = m.counter("resync_bytes_total", "Bytes of the diffs with which sessions that lagged caught up.")
 	m.pendingKept = m.counter("updates_pending_total", "Updates that wait for what they build on.")
 	m.pendingLost = m.counter("updates_pending_lost_total", "Waiting updates that were given up.")
+	m.presence = m.counter("presence_updates_total", "Presence messages taken from clients.")
+	m.presenceFrames = m.counter("presence_frames_total", "Frames made to send presence on; fewer than updates, since what comes close together leaves together.")
+	m.presenceSent = m.counter("presence_deliveries_total", "Frames of presence times the sessions that they were offered to.")
 	m.presenceDrops = m.counter("presence_drops_total", "Presence entries about foreign ids or over a limit.")
 }
 
@@ -160,30 +175,26 @@ func (m *metrics) storeMetrics() {
 	m.scrubs = m.counter("scrubs_total", "Background passes over everything stored.")
 }
 
-// messageMemory shows the memory that messages of clients take.
-func (m *metrics) messageMemory(bytes func() int64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "weft", Name: "message_memory_bytes", Help: "Memory of messages that are being read or wait for a token to be looked at.",
-	}, func() float64 { return float64(bytes()) }))
-}
-
-// compressing shows how many connections compress.
-func (m *metrics) compressing(connections func() int64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "weft", Name: "compressed_connections", Help: "WebSocket connections whose messages are compressed.",
-	}, func() float64 { return float64(connections()) }))
-}
-
-// queued shows what waits for the disk.
-func (m *metrics) queued(bytes func() int64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "weft", Name: "store_queue_bytes", Help: "Bytes of updates that wait for a commit.",
-	}, func() float64 { return float64(bytes()) }))
-}
-
-// limit shows a configured limit beside its use.
-func (m *metrics) limit(name, help string, value int) {
-	m.gauge(name, help).Set(float64(value))
+// limits shows the configured limits that have their use beside them. Where there is no bound it is +Inf, so that use by
+// limit is 0.
+func (m *metrics) limits(f *limitFlags) {
+	for _, l := range []struct {
+		name, use string
+		value     int
+		unbounded bool // 0 stands for any number
+	}{
+		{"connections_limit", "weft_connections", f.MaxConnections, false},
+		{"connections_address_limit", "weft_connections_address_max", f.MaxConnectionsPerAddress, false},
+		{"connections_user_limit", "weft_connections_user_max", f.MaxConnectionsPerUser, true},
+		{"room_clients_limit", "weft_room_clients_max", f.MaxClientsPerRoom, true},
+		{"message_memory_limit_bytes", "weft_message_memory_bytes", f.MaxMessageMemory, true},
+	} {
+		v := float64(l.value)
+		if l.unbounded && l.value == 0 {
+			v = math.Inf(1)
+		}
+		m.gauge(l.name, "The limit of "+l.use+".").Set(v)
+	}
 }
 
 // disconnect returns the counter of a reason.

@@ -151,7 +151,7 @@ type server struct {
 	served    chan error // what ended a listener before its time; holds one for each
 
 	stop      context.CancelFunc // ends trim
-	listeners sync.WaitGroup     // goroutines of serve, and trim; close ends them and waits
+	listeners sync.WaitGroup     // goroutines of serve, trim and the load's meter; close ends them and waits
 }
 
 // newServer returns a server that logs to w; open starts it, close ends it.
@@ -192,7 +192,6 @@ func (s *server) open() (err error) {
 	if s.store, err = persistence.Open(s.c.Data, persistence.Options{Events: s.watch.store()}); err != nil {
 		return s.explainOpen(err)
 	}
-	s.watch.m.queued(s.store.Queued)
 	s.rooms = room.NewRegistry(room.Options{Store: s.store, StampPresence: s.c.Auth.StampPresence, Events: s.watch.room()})
 	s.watch.rooms.Store(s.rooms)
 	taken, err := auth.OpenRestrictions(filepath.Join(s.c.Data, restrictionsFile))
@@ -202,25 +201,37 @@ func (s *server) open() (err error) {
 	o := gateway.Options{
 		Rooms: gateway.Local(s.rooms), Origins: s.c.Origin, GuardHost: s.c.loopback() && !s.c.Insecure && s.auth == nil,
 		Auth: s.auth, Restrictions: taken, AdminToken: adminToken,
-		Compression: s.c.Compression, Demo: web.Handler(), Backup: s.store.WriteTar, Ready: s.store.Health, Events: s.watch.gateway(),
+		Compression: s.c.Compression, Demo: web.Handler(), Backup: s.store.WriteTar, Load: &s.watch.load, Ready: s.store.Health, Events: s.watch.gateway(),
 	}
 	s.c.Limits.apply(&o)
 	s.gateway, err = gateway.New(o)
 	if err != nil {
 		return &usageError{err.Error()}
 	}
-	s.watch.m.messageMemory(s.gateway.MessageMemory)
-	s.watch.m.compressing(s.gateway.Compressing)
-	s.watch.m.limit("connections_limit", "The limit of weft_connections.", s.c.Limits.MaxConnections)
-	s.serve(s.public, public, s.gateway)
+	s.measure()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.listeners.Go(func() { trim(ctx) })
+	s.listeners.Go(func() { s.watch.load.run(ctx) })
+	s.serve(s.public, public, s.gateway)
 	if admin != nil {
 		s.admin = s.httpServer()
 		s.serve(s.admin, admin, s.gateway.Admin(s.watch.m.handler()))
 	}
 	return nil
+}
+
+// measure makes the metrics of what has a state and not only events, and those of the limits.
+func (s *server) measure() {
+	l := &s.watch.load
+	l.connections, l.connectionsLimit = s.gateway.Conns, s.c.Limits.MaxConnections
+	l.memoryLimit, l.usage = memoryLimit(), ownUsage
+	s.watch.m.registry.MustRegister(newStateGauges(sources{
+		connections: s.gateway.Usage, messages: s.gateway.MessageMemory, compressing: s.gateway.Compressing, rooms: s.rooms.Totals,
+		backlog: s.store.Backlog, queued: s.store.Queued, setAside: func() int { return len(s.store.Quarantined()) },
+		load: l.load,
+	}))
+	s.watch.m.limits(&s.c.Limits)
 }
 
 // closeUnlessNil closes a listener that nothing serves because err says that open gives up.
