@@ -56,12 +56,12 @@ func TestFindAndReach(t *testing.T) {
 
 // What a terminal would obey is not shown.
 func TestControlCharacters(t *testing.T) {
-	got := ""
+	var got strings.Builder
 	for _, c := range cells("a\x1b[2Jb\x00\x7f\u200b", 0) {
-		got += c.shown
+		got.WriteString(c.shown)
 	}
-	if want := "a·[2Jb···"; got != want {
-		t.Errorf("cells = %q, want %q", got, want)
+	if want := "a·[2Jb···"; got.String() != want {
+		t.Errorf("cells = %q, want %q", got.String(), want)
 	}
 }
 

@@ -224,7 +224,8 @@ func (s screen) line(r row) string {
 	if r.first {
 		number = fmt.Sprint(r.line + 1)
 	}
-	out := dim.Render(fmt.Sprintf("%*s ", gutter-1, number))
+	var out strings.Builder
+	out.WriteString(dim.Render(fmt.Sprintf("%*s ", gutter-1, number)))
 	column := 0
 	here := map[int]string{} // carets on this row, with colours
 	var names []other
@@ -236,14 +237,14 @@ func (s screen) line(r row) string {
 	}
 	for _, c := range cells(s.picture.text[r.start:r.end], r.start) {
 		if color, ok := here[c.at]; ok {
-			out += colored(color).Render(c.shown)
+			out.WriteString(colored(color).Render(c.shown))
 		} else {
-			out += c.shown
+			out.WriteString(c.shown)
 		}
 		column += c.width
 	}
 	if color, ok := here[r.end]; ok && column < s.textWidth() {
-		out += colored(color).Render(" ")
+		out.WriteString(colored(color).Render(" "))
 		column++
 	}
 	for _, o := range names {
@@ -251,10 +252,10 @@ func (s screen) line(r row) string {
 		if column+uniseg.StringWidth(label)+1 > s.textWidth() {
 			break
 		}
-		out += " " + lipgloss.NewStyle().Foreground(lipgloss.Color(o.color)).Render(label)
+		out.WriteString(" " + lipgloss.NewStyle().Foreground(lipgloss.Color(o.color)).Render(label))
 		column += uniseg.StringWidth(label) + 1
 	}
-	return out
+	return out.String()
 }
 
 // footer says how things stand.
