@@ -1,5 +1,5 @@
 # make test is all that CI runs. The steps are scripts in .ci and can be run by hand.
-.PHONY: help run test setup fmt lint proto unit planted web web-check e2e fuzz fuzz-long oracle-long model bench-crdt bench-gateway
+.PHONY: help run test setup fmt lint proto unit planted web web-check e2e fuzz fuzz-long oracle-long model bench-crdt bench-cluster bench-gateway
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##/\1\t/p' Makefile | expand -t 14
@@ -51,6 +51,9 @@ model:          ## every state of the cluster's protocol, in the large configura
 
 bench-crdt:     ## document engine beside real Yjs, in one run, with ratios
 	.ci/bench-crdt
+
+bench-cluster:  ## appends a second to a real Redis, and what one costs it
+	go test ./cluster -run '^$$' -bench '^BenchmarkAppend$$' -benchtime 2s
 
 bench-gateway:  ## the whole server beside y-websocket and Hocuspocus, in one run, with ratios
 	.ci/bench-gateway
