@@ -36,7 +36,8 @@ var levels = map[string]int{
 	"presence":              2,
 	"protocol":              2,
 	"crdt/wasm":             3, // the engine for JavaScript: a program of its own
-	"gateway/auth":          3, // knows nothing of sockets
+	"gateway/adminpage":     3, // knows nothing of sockets and rooms
+	"gateway/auth":          3, // likewise
 	"protocol/client":       3,
 	"protocol/conformance":  3, // runs the native protocol's transcripts against any server
 	"room":                  3,

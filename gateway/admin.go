@@ -22,7 +22,7 @@ var (
 
 // AdminAction describes what an operator has done to clients.
 type AdminAction struct {
-	Verb     string // "revoke", "unrevoke", "access" or "kick"
+	Verb     string // "revoke", "unrevoke", "access", "kick", "checkpoint" or "drain"
 	Subject  auth.Subject
 	Access   string // of "access": "read" or "write"
 	Conn     uint64 // of "kick": the connection's number, 0 when none was given
@@ -50,6 +50,9 @@ func (s *Server) Admin(metrics http.Handler) http.Handler {
 		"/admin/unrevoke":    {http.MethodPost, s.adminUnrevoke},
 		"/admin/access":      {http.MethodPost, s.adminAccess},
 		"/admin/kick":        {http.MethodPost, s.adminKick},
+		"/admin/ends":        {http.MethodGet, s.adminEnds},
+		"/admin/checkpoint":  {http.MethodPost, s.adminCheckpoint},
+		"/admin/drain":       {http.MethodPost, s.adminDrain},
 	}
 	if s.o.Load != nil {
 		routes["/v1/load"] = adminRoute{http.MethodGet, s.o.Load.ServeHTTP}
@@ -70,11 +73,20 @@ func (s *Server) Admin(metrics http.Handler) http.Handler {
 		if s.serveHealth(w, r, path) {
 			return
 		}
+		isPage := s.page.Serves(path)
+		if isPage && len(s.o.AdminToken) > 0 {
+			s.page.ServeHTTP(w, r) // which asks for the token in its own way
+			return
+		}
 		if f := s.adminGuard(r); f != nil {
 			if f == errAdminToken {
 				w.Header().Set("WWW-Authenticate", "Bearer")
 			}
 			s.refuse(w, r, f)
+			return
+		}
+		if isPage {
+			s.page.ServeHTTP(w, r)
 			return
 		}
 		route, ok := routes[path]

@@ -100,28 +100,34 @@ func (s *Server) adminRevoke(w http.ResponseWriter, r *http.Request) {
 	if !s.readAdmin(w, r, &q) {
 		return
 	}
-	f := s.checkSubject(q)
+	ended, until, f := s.revoke(q)
 	if f != nil {
 		s.refuse(w, r, f)
-		return
-	}
-	until := q.until()
-	kept, f := s.restrict(auth.Restriction{Subject: q.Subject, Until: until})
-	if f != nil {
-		s.refuse(w, r, f)
-		return
-	}
-	places := s.matching(q.Subject) // after the restriction holds: who enters from here on finds it
-	endAll(places, protocol.Forbidden.Closef("revoked by the operator"))
-	s.administered(AdminAction{Verb: "revoke", Subject: q.Subject, Affected: len(places)})
-	if !kept {
-		s.refuse(w, r, errNotKept)
 		return
 	}
 	writeJSON(w, http.StatusOK, struct {
 		Ended int       `json:"ended"` // places in rooms
 		Until time.Time `json:"until,omitzero"`
-	}{len(places), until})
+	}{ended, until})
+}
+
+// revoke does it. After errNotKept it was done; after any other refusal nothing was.
+func (s *Server) revoke(q subjectRequest) (ended int, until time.Time, f *refusal) {
+	if f := s.checkSubject(q); f != nil {
+		return 0, time.Time{}, f
+	}
+	until = q.until()
+	kept, f := s.restrict(auth.Restriction{Subject: q.Subject, Until: until})
+	if f != nil {
+		return 0, time.Time{}, f
+	}
+	places := s.matching(q.Subject) // after the restriction holds: who enters from here on finds it
+	endAll(places, protocol.Forbidden.Closef("revoked by the operator"))
+	s.administered(AdminAction{Verb: "revoke", Subject: q.Subject, Affected: len(places)})
+	if !kept {
+		return len(places), until, errNotKept
+	}
+	return len(places), until, nil
 }
 
 // adminUnrevoke is POST /admin/unrevoke: what tokens give counts again.
@@ -130,22 +136,28 @@ func (s *Server) adminUnrevoke(w http.ResponseWriter, r *http.Request) {
 	if !s.readAdmin(w, r, &q) {
 		return
 	}
-	if f := s.checkSubject(subjectRequest{Subject: q.Subject}); f != nil {
+	if f := s.unrevoke(q.Subject); f != nil {
 		s.refuse(w, r, f)
 		return
 	}
-	lifted, err := s.o.Restrictions.Lift(q.Subject, false)
+	writeJSON(w, http.StatusOK, struct{}{})
+}
+
+func (s *Server) unrevoke(subject auth.Subject) *refusal {
+	if f := s.checkSubject(subjectRequest{Subject: subject}); f != nil {
+		return f
+	}
+	lifted, err := s.o.Restrictions.Lift(subject, false)
 	if lifted {
-		s.administered(AdminAction{Verb: "unrevoke", Subject: q.Subject})
+		s.administered(AdminAction{Verb: "unrevoke", Subject: subject})
 	}
 	switch {
 	case err != nil:
-		s.refuse(w, r, errNotKept)
+		return errNotKept
 	case !lifted:
-		s.refuse(w, r, errNotRevoked)
-	default:
-		writeJSON(w, http.StatusOK, struct{}{})
+		return errNotRevoked
 	}
+	return nil
 }
 
 // adminAccess is POST /admin/access. Access "read" takes writing away from the subject's clients, those who come later
@@ -159,16 +171,27 @@ func (s *Server) adminAccess(w http.ResponseWriter, r *http.Request) {
 	if !s.readAdmin(w, r, &q) {
 		return
 	}
-	f := s.checkSubject(q.subjectRequest)
-	if f == nil && q.Access != "read" && q.Access != "write" {
-		f = badRequest(errors.New(`access is neither "read" nor "write"`))
-	}
+	changed, f := s.setAccess(q.subjectRequest, q.Access)
 	if f != nil {
 		s.refuse(w, r, f)
 		return
 	}
+	writeJSON(w, http.StatusOK, struct {
+		Changed int `json:"changed"` // places in rooms
+	}{changed})
+}
+
+// setAccess does it. After errNotKept it was done; after any other refusal nothing was.
+func (s *Server) setAccess(q subjectRequest, access string) (changed int, f *refusal) {
+	f = s.checkSubject(q)
+	if f == nil && access != "read" && access != "write" {
+		f = badRequest(errors.New(`access is neither "read" nor "write"`))
+	}
+	if f != nil {
+		return 0, f
+	}
 	var kept bool
-	if q.Access == "read" {
+	if access == "read" {
 		kept, f = s.restrict(auth.Restriction{Subject: q.Subject, Read: true, Until: q.until()})
 	} else {
 		_, err := s.o.Restrictions.Lift(q.Subject, true)
@@ -177,23 +200,18 @@ func (s *Server) adminAccess(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if f != nil {
-		s.refuse(w, r, f)
-		return
+		return 0, f
 	}
-	changed := 0
 	for _, a := range s.matching(q.Subject) {
-		if a.allow(q.Access == "write") {
+		if a.allow(access == "write") {
 			changed++
 		}
 	}
-	s.administered(AdminAction{Verb: "access", Subject: q.Subject, Access: q.Access, Affected: changed})
+	s.administered(AdminAction{Verb: "access", Subject: q.Subject, Access: access, Affected: changed})
 	if !kept {
-		s.refuse(w, r, errNotKept)
-		return
+		return changed, errNotKept
 	}
-	writeJSON(w, http.StatusOK, struct {
-		Changed int `json:"changed"` // places in rooms
-	}{changed})
+	return changed, nil
 }
 
 // allow lets the client write for as long as it stays, also with its next token, or takes that back; either way the
@@ -217,21 +235,30 @@ func (s *Server) adminKick(w http.ResponseWriter, r *http.Request) {
 	if !s.readAdmin(w, r, &q) {
 		return
 	}
-	if q.Subject != (auth.Subject{}) || q.Conn == 0 {
-		if err := q.Check(); err != nil {
-			s.refuse(w, r, badRequest(err))
-			return
+	ended, f := s.kick(q.Subject, q.Conn)
+	if f != nil {
+		s.refuse(w, r, f)
+		return
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Ended int `json:"ended"` // places in rooms
+	}{ended})
+}
+
+// kick ends the places of a subject on one connection, or on all when conn is 0.
+func (s *Server) kick(subject auth.Subject, conn uint64) (ended int, f *refusal) {
+	if subject != (auth.Subject{}) || conn == 0 {
+		if err := subject.Check(); err != nil {
+			return 0, badRequest(err)
 		}
 	}
 	var places []*attachment
-	for _, a := range s.matching(q.Subject) {
-		if q.Conn == 0 || a.conn.start.ID == q.Conn {
+	for _, a := range s.matching(subject) {
+		if conn == 0 || a.conn.start.ID == conn {
 			places = append(places, a)
 		}
 	}
 	endAll(places, protocol.Forbidden.Closef("kicked by the operator"))
-	s.administered(AdminAction{Verb: "kick", Subject: q.Subject, Conn: q.Conn, Affected: len(places)})
-	writeJSON(w, http.StatusOK, struct {
-		Ended int `json:"ended"` // places in rooms
-	}{len(places)})
+	s.administered(AdminAction{Verb: "kick", Subject: subject, Conn: conn, Affected: len(places)})
+	return len(places), nil
 }

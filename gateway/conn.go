@@ -122,7 +122,7 @@ func (c *conn) summary() ConnEnd {
 	}
 	return ConnEnd{
 		ConnStart: start, User: user, Client: c.in.client, Reason: why.Reason, Detail: detail, Duration: c.age(),
-		BytesIn: c.in.bytes, BytesOut: c.bytesOut.Load(), MessagesIn: c.in.messages, MessagesOut: c.messagesOut.Load(),
+		BytesIn: c.in.bytes.Load(), BytesOut: c.bytesOut.Load(), MessagesIn: c.in.messages, MessagesOut: c.messagesOut.Load(),
 	}
 }
 

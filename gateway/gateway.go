@@ -40,6 +40,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/crdt"
+	"weft/gateway/adminpage"
 	"weft/gateway/auth"
 	"weft/protocol"
 	"weft/room"
@@ -149,6 +150,10 @@ type Options struct {
 	Backup Backup
 	// Load serves GET /v1/load on the operator's listener. Nil: 404.
 	Load http.Handler
+	// Shutdown has the process drain and end, as a signal does; it returns at once. Nil: POST /admin/drain is refused.
+	Shutdown func()
+	// Node names this server among others, and Version its program, on the admin page. Empty: not shown.
+	Node, Version string
 	// Ready tells whether the parts behind the gateway can work; its error is shown by /readyz. Nil: always.
 	Ready func() error
 	// Events tells what happens. Its functions are called from many goroutines and must not block.
@@ -254,6 +259,9 @@ type Server struct {
 	places   *places
 	conns    *registry
 	native   nativeRooms
+	started  time.Time
+	ends     *ends
+	page     *adminpage.Page
 
 	users     *shares[string]
 	addresses *shares[netip.Prefix]
@@ -296,8 +304,10 @@ func New(o Options) (*Server, error) {
 	setDefault(&o.NativeFrame, defaultNativeFrame)
 	o.NativeFrame = min(o.NativeFrame, o.Limits.Message)
 	o.ConnRate = o.ConnRate.withDefaults(defaultConnRate)
+	remembered := newEnds()
+	o.Events = remembered.watch(o.Events)
 	s := &Server{
-		o: o, origins: allowed,
+		o: o, origins: allowed, started: time.Now(), ends: remembered,
 		conns:     newRegistry(o.MaxConns, o.MaxConnsPerAddress),
 		places:    newPlaces(o.MaxPlacesPerRoom, o.MaxConnsPerUser),
 		users:     newShares[string](o.UserRate.withDefaults(defaultUserRate), o.Limits.Message),
@@ -309,6 +319,10 @@ func New(o Options) (*Server, error) {
 	if o.Compression {
 		s.deflater = newDeflater(o.Events.Deflated)
 	}
+	s.page = adminpage.New(adminpage.Options{
+		Node: adminNode{s}, Token: o.AdminToken,
+		Denied: func(r *http.Request, status int, code string) { s.reportRefusal(r, status, code) },
+	})
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -49,7 +50,7 @@ type incoming struct {
 	more   int    // messages of the protocol in the last one, beyond the first
 	room   string // of the last message, where the connection may be in several
 
-	bytes    int64
+	bytes    atomic.Int64 // read by anyone
 	messages int64
 	lastRead time.Duration // since the connection was born
 	armed    time.Duration // the read deadline, since then; 0: it has expired, and watch was called
@@ -124,7 +125,7 @@ func (c *conn) readMessage() (frame []byte, ok bool, err error) {
 		c.end(protocol.Malformed.Closef("text frame"))
 		return nil, false, nil
 	}
-	c.in.inMessage, c.in.messageStart, c.in.startBytes, c.in.payload = true, c.age(), c.in.bytes, 0
+	c.in.inMessage, c.in.messageStart, c.in.startBytes, c.in.payload = true, c.age(), c.in.bytes.Load(), 0
 	c.in.budget = c.budget()
 	defer func() {
 		c.in.inMessage = false
@@ -185,7 +186,7 @@ func (c *conn) readSocket(p []byte) (int, error) {
 		n, err := c.nc.Read(p)
 		if n > 0 {
 			c.noteRead(n)
-			if c.in.inMessage && !c.in.lingering && c.in.bytes-c.in.startBytes-c.in.payload > maxOverhead+int64(n) {
+			if c.in.inMessage && !c.in.lingering && c.in.bytes.Load()-c.in.startBytes-c.in.payload > maxOverhead+int64(n) {
 				return 0, protocol.Malformed.Closef("a message in too many frames")
 			}
 			return n, nil
@@ -201,7 +202,7 @@ func (c *conn) readSocket(p []byte) (int, error) {
 
 // noteRead counts bytes of the socket, which are a sign of life.
 func (c *conn) noteRead(n int) {
-	c.in.bytes += int64(n)
+	c.in.bytes.Add(int64(n))
 	c.in.lastRead, c.in.pinged = c.age(), false
 }
 

@@ -8,6 +8,9 @@ import (
 	"weft/protocol"
 )
 
+// yWebsocketName is the protocol's name in events.
+const yWebsocketName = "y-websocket"
+
 // serveYWebsocket is GET /yjs/{room...}, the endpoint of the y-websocket provider. The provider puts the room's name into
 // the path as it is, so the name is all that follows, slashes included, percent-decoded once.
 func (s *Server) serveYWebsocket(w http.ResponseWriter, r *http.Request, escaped string) {
@@ -17,7 +20,7 @@ func (s *Server) serveYWebsocket(w http.ResponseWriter, r *http.Request, escaped
 		return
 	}
 	token := requestToken(r)
-	s.upgrade(w, r, ConnStart{Room: name, Protocol: "y-websocket"}, func(c *conn) endpoint {
+	s.upgrade(w, r, ConnStart{Room: name, Protocol: yWebsocketName}, func(c *conn) endpoint {
 		y := &yWebsocket{token: token}
 		y.place = attachment{conn: c, room: name, dialect: protocol.YWebsocket{}, voice: y}
 		return y

@@ -37,12 +37,14 @@ func (r *room) lag(s *Session, first uint64) {
 
 func (r *room) setLagging(s *Session, from *mark) {
 	s.lagging, s.lagFrom = true, from
+	s.laggingSince.Store(r.now.UnixNano())
 	r.lagging++
 }
 
 func (r *room) notLagging(s *Session) {
 	if s.lagging {
 		s.lagging, s.lagFrom = false, nil
+		s.laggingSince.Store(0)
 		r.lagging--
 	}
 }

@@ -62,6 +62,9 @@ type Session struct {
 	// Written once, before done is closed.
 	err *protocol.CloseError
 
+	// Set by the room's run, read by anyone.
+	laggingSince atomic.Int64 // Unix time in nanoseconds; 0: it does not lag
+
 	// Set from any goroutine.
 	left     atomic.Bool // Leave was called
 	revoked  atomic.Bool // End was called: nothing of it is acted on any more

@@ -39,7 +39,7 @@ func (s *server) banner() string {
 	admin := "off"
 	switch {
 	case s.adminAt != nil:
-		admin = "http://" + dialable(s.adminAt) + "/metrics"
+		admin = "http://" + dialable(s.adminAt) + "/admin/    rooms, people, connections; metrics at /metrics"
 	case s.adminGone != nil:
 		admin = "off: " + s.adminGone.Error()
 	}
@@ -47,7 +47,7 @@ func (s *server) banner() string {
   editor       http://%s/    open it in two windows
   y-websocket  ws://%s/yjs   new WebsocketProvider('ws://%s/yjs', 'my-room', ydoc)
   REST         curl 'http://%s/v1/rooms/my-room?format=text'
-  metrics      %s
+  operators    %s
   data         %s
                wal.db has every edit since its room was last saved, rooms.db the saved rooms
 `, buildVersion(), access, host, host, host, host, admin, s.dataDir())

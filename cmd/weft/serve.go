@@ -74,6 +74,8 @@ func (c *serveCmd) Run(std streams) (err error) {
 		return fmt.Errorf("serve: %w", err)
 	case sig := <-signals:
 		s.log.Info("stopping", "signal", sig.String(), "connections", s.gateway.Conns(), "within", c.DrainTimeout)
+	case <-s.asked:
+		s.log.Info("stopping", "by", "operator", "connections", s.gateway.Conns(), "within", c.DrainTimeout)
 	}
 	return s.drain(signals)
 }
@@ -146,9 +148,10 @@ type server struct {
 	public    *http.Server
 	admin     *http.Server
 	publicAt  net.Addr
-	adminAt   net.Addr   // nil: none
-	adminGone error      // why there is none although one was wanted
-	served    chan error // what ended a listener before its time; holds one for each
+	adminAt   net.Addr      // nil: none
+	adminGone error         // why there is none although one was wanted
+	served    chan error    // what ended a listener before its time; holds one for each
+	asked     chan struct{} // holds a token once an operator wants the process to end
 
 	stop      context.CancelFunc // ends trim
 	listeners sync.WaitGroup     // goroutines of serve, trim and the load's meter; close ends them and waits
@@ -158,7 +161,7 @@ type server struct {
 func newServer(c *serveCmd, w io.Writer) *server {
 	log := c.Log.logger(w)
 	return &server{
-		c: c, log: log, served: make(chan error, 2),
+		c: c, log: log, served: make(chan error, 2), asked: make(chan struct{}, 1),
 		watch: &observer{log: log, m: newMetrics(), panicDir: filepath.Join(c.Data, "panics")},
 	}
 }
@@ -202,6 +205,7 @@ func (s *server) open() (err error) {
 		Rooms: gateway.Local(s.rooms), Origins: s.c.Origin, GuardHost: s.c.loopback() && !s.c.Insecure && s.auth == nil,
 		Auth: s.auth, Restrictions: taken, AdminToken: adminToken,
 		Compression: s.c.Compression, Demo: web.Handler(), Backup: s.store.WriteTar, Load: &s.watch.load, Ready: s.store.Health, Events: s.watch.gateway(),
+		Shutdown: s.ask, Version: buildVersion(),
 	}
 	s.c.Limits.apply(&o)
 	s.gateway, err = gateway.New(o)
@@ -232,6 +236,14 @@ func (s *server) measure() {
 		load: l.load,
 	}))
 	s.watch.m.limits(&s.c.Limits)
+}
+
+// ask has Run drain and return, as a signal does. Asking again does nothing.
+func (s *server) ask() {
+	select {
+	case s.asked <- struct{}{}:
+	default:
+	}
 }
 
 // closeUnlessNil closes a listener that nothing serves because err says that open gives up.
