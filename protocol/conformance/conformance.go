@@ -40,6 +40,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -272,9 +273,7 @@ func (r *run) matches(want, got any) bool {
 	if !r.match(bound, want, got) {
 		return false
 	}
-	for name, value := range bound {
-		r.names[name] = value
-	}
+	maps.Copy(r.names, bound)
 	return true
 }
 
