@@ -219,6 +219,9 @@ func (h Hocuspocus) Append(dst []byte, m Message) []byte {
 	case NotSaved:
 		return append(h.begin(dst, hpSyncStatus), 0)
 	case Stateless:
+		if !utf8.Valid(m.Data) { // a native client's signal: the provider's decoder would throw
+			return dst
+		}
 		return lib0.AppendBytes(h.begin(dst, hpStateless), m.Data)
 	case ServerOnly:
 		return lib0.AppendBytes(h.begin(dst, hpBroadcastStateless), m.Data)

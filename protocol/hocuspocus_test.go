@@ -210,3 +210,11 @@ func FuzzHocuspocusDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestHocuspocusStatelessIsText keeps bytes that are no text from providers, whose decoder throws at them.
+func TestHocuspocusStatelessIsText(t *testing.T) {
+	d := protocol.Hocuspocus{Address: "d"}
+	if got := d.Append([]byte("x"), protocol.Message{Kind: protocol.Stateless, Data: []byte{0xff}}); string(got) != "x" {
+		t.Errorf("Append(no text) = %x, want nothing added", got)
+	}
+}
