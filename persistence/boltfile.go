@@ -45,14 +45,16 @@ var (
 	keyLost   = []byte("lost")   // losses as JSON, seal(4), rooms.db only
 )
 
-// boltFile is an open file of bbolt whose calls return an error where bbolt panics, and do not wait for ever after one.
+// boltFile is an open file of bbolt whose calls return an error where bbolt panics, and do not wait for ever when they come after
+// one. A transaction that reads while another cannot even begin may not come to its end.
 type boltFile struct {
 	// Static after construction.
 	*bolt.DB          // of which Update, View, Begin and Close are ours
 	file     *os.File // what DB writes to
 
-	writing sync.Mutex // held around a write transaction, so that nobody waits for bbolt's own lock
-	stuck   atomic.Pointer[pageFault]
+	writing   sync.Mutex // held around a write transaction, so that nobody waits for bbolt's own lock
+	beginning sync.Mutex // held while a transaction begins, for the same reason
+	stuck     atomic.Pointer[pageFault]
 }
 
 // openBolt opens one of the two files. The freelist is written with every commit in both: without it (NoFreelistSync) bbolt
@@ -113,6 +115,9 @@ func (b *boltFile) Begin() (*bolt.Tx, error) {
 // transact runs fn in a transaction. A panic is passed on as an error, and one after which bbolt still holds its locks (a
 // transaction that did not come to its end, or not to its beginning) also to every later call: it would wait for ever.
 func (b *boltFile) transact(run func(func(*bolt.Tx) error) error, fn func(*bolt.Tx) error) error {
+	b.beginning.Lock()
+	begun := sync.OnceFunc(b.beginning.Unlock)
+	defer begun() // after stuck is set
 	if fault := b.stuck.Load(); fault != nil {
 		return fault
 	}
@@ -120,6 +125,7 @@ func (b *boltFile) transact(run func(func(*bolt.Tx) error) error, fn func(*bolt.
 	err := guard(func() error {
 		return run(func(began *bolt.Tx) error {
 			tx = began
+			begun()
 			return fn(began)
 		})
 	})

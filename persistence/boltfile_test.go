@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -68,14 +69,19 @@ func TestBeginPanics(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 2 {
-		if err := b.View(func(*bolt.Tx) error { return nil }); !persistence.IsPageFault(err) {
-			t.Errorf("View = %v, want a page fault", err)
-		}
+	var all sync.WaitGroup
+	for i := range 64 { // whoever waits while another panics comes out, too
+		all.Go(func() {
+			run := b.View
+			if i%16 == 9 {
+				run = b.Update
+			}
+			if err := run(func(*bolt.Tx) error { return nil }); !persistence.IsPageFault(err) {
+				t.Errorf("transaction %d = %v, want a page fault", i, err)
+			}
+		})
 	}
-	if err := b.Update(func(*bolt.Tx) error { return nil }); !persistence.IsPageFault(err) {
-		t.Errorf("Update = %v, want a page fault", err)
-	}
+	all.Wait()
 	if err := b.Close(); err != nil {
 		t.Errorf("Close() = %v, want nil", err)
 	}

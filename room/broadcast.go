@@ -103,7 +103,7 @@ func (r *room) broadcast() {
 	}
 	before := r.pos.Seq - uint64(len(o.waiting))
 	for _, g := range r.hub.groups {
-		g.frames, g.bytes = g.frames[:0], 0
+		g.frames, g.sizes, g.bytes = g.frames[:0], g.sizes[:0], 0
 		for i, u := range updates {
 			m := protocol.Message{Kind: protocol.Update, Data: g.update(u), Pos: protocol.Position(r.pos), First: before + 1}
 			if len(updates) > 1 { // each by itself
@@ -111,6 +111,7 @@ func (r *room) broadcast() {
 				m.Pos.Seq = m.First
 			}
 			g.bytes += len(m.Data)
+			g.sizes = append(g.sizes, len(m.Data))
 			g.frames = append(g.frames, g.encode(m))
 		}
 		g.broadcast(r, first)
@@ -166,7 +167,7 @@ func (g *group) broadcast(r *room, first uint64) {
 			oversized = append(oversized, s)
 			continue
 		}
-		if !s.peer.Out.offerUpdates(g.frames, cost, s, first) {
+		if !s.peer.Out.offerUpdates(g.frames, g.sizes, cost, s, first) {
 			r.lag(s, first)
 			continue
 		}

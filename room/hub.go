@@ -19,7 +19,8 @@ type group struct {
 	members []*Session
 
 	frames          [][]byte // scratch of a broadcast
-	bytes           int      // of the updates in them
+	sizes           []int    // of the updates in them, in bytes
+	bytes           int      // together
 	states          states   // answers to the openings of numbered peers
 	prepared        prepared // answers to SyncStep1
 	saved, notSaved []byte   // what says only that

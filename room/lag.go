@@ -27,9 +27,11 @@ const noPresence = "\x00"
 // what is queued is dropped, and made up for with one diff when it has drained.
 // first is the number of the first frame that was not queued.
 func (r *room) lag(s *Session, first uint64) {
-	if lowest := s.peer.Out.dropUpdates(s); lowest > 0 {
+	lowest, dropped := s.peer.Out.dropUpdates(s)
+	if lowest > 0 {
 		first = lowest
 	}
+	s.spend(-dropped) // the client gives credit only for what it gets
 	r.setLagging(s, r.marks.before(first))
 	r.o.Events.Lagging(r.name, s.peer.ID)
 	r.whenDrained(s)

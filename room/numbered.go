@@ -145,6 +145,7 @@ func (r *room) tooLarge(s *Session, size int) bool {
 type states struct {
 	version uint64
 	updates map[string][]byte
+	tails   map[protocol.Position][]byte
 	next    time.Time // when a further one may be made
 }
 
@@ -152,8 +153,25 @@ type states struct {
 // making it costs too much so soon after the last one, how long to wait for it:
 // who comes meanwhile with the same state vector shares what is made then.
 func (r *room) missing(g *group, o *Opening) (mode protocol.SyncMode, update []byte, wait time.Duration) {
-	if tail, ok := r.recent.since(persistence.Position(o.Resume), r.pos); ok {
-		return protocol.Tail, g.update(tail), 0
+	made := &g.states
+	if made.version != r.out.version || made.updates == nil {
+		made.version, made.updates, made.tails = r.out.version, map[string][]byte{}, map[protocol.Position][]byte{}
+	}
+	if update, ok := made.tails[o.Resume]; ok {
+		return protocol.Tail, update, 0
+	}
+	if r.recent.has(persistence.Position(o.Resume), r.pos) {
+		if wait := made.next.Sub(r.now); wait > 0 {
+			return 0, nil, wait
+		}
+		if tail, ok := r.recent.since(persistence.Position(o.Resume), r.pos); ok {
+			update = g.update(tail)
+			made.next = r.now.Add(makingPause(update))
+			if len(made.tails) < maxPrepared {
+				made.tails[o.Resume] = update
+			}
+			return protocol.Tail, update, 0
+		}
 	}
 	vector := o.vector()
 	since, err := crdt.DecodeStateVector(vector)
@@ -163,10 +181,6 @@ func (r *room) missing(g *group, o *Opening) (mode protocol.SyncMode, update []b
 	mode = protocol.Diff
 	if len(since) == 0 {
 		mode = protocol.Full
-	}
-	made := &g.states
-	if made.version != r.out.version || made.updates == nil {
-		made.version, made.updates = r.out.version, map[string][]byte{}
 	}
 	if update, ok := made.updates[string(vector)]; ok {
 		return mode, update, 0

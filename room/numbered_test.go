@@ -399,9 +399,18 @@ func TestResumingByPosition(t *testing.T) {
 		synctest.Wait()
 		a.read()
 		b.session.Leave()
+		time.Sleep(time.Second) // for the pause that the last answer cost
 		b = w.enter("r", known, room.Peer{}, room.Opening{Resume: at})
 		b.said("back after 250 kB", "joined 1")
-		b.session.Leave()
+		c := w.enter("r", known, room.Peer{}, room.Opening{Resume: at})
+		c.said("another from there, who gets the same answer", "joined 1")
+		d := w.enter("r", known, room.Peer{}, room.Opening{Resume: protocol.Position{Epoch: at.Epoch, Seq: at.Seq - 1}})
+		d.said("one from elsewhere, who waits")
+		time.Sleep(time.Second)
+		d.said("its turn", "joined 1")
+		for _, n := range []*native{b, c, d} {
+			n.session.Leave()
+		}
 		for range 10 {
 			a.typed(strings.Repeat("large", 10_000))
 		}
@@ -530,6 +539,70 @@ func TestCreditOfWhoDoesNotRead(t *testing.T) {
 		if got, want := c.doc.Text("t"), a.doc.Text("t"); got != want {
 			t.Errorf("it has %d characters, want %d", len(got), len(want))
 		}
+	})
+}
+
+// TestCreditIsKeptWhileLagging has a peer lag again and again that gives credit for exactly what it got, a quarter of
+// its window at a time: what was queued for it and dropped costs it nothing.
+func TestCreditIsKeptWhileLagging(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a := w.enter("r", nil, room.Peer{}, room.Opening{})
+		const window = 5000
+		b := w.enter("r", nil, peer(4000), room.Opening{Window: window})
+		b.said("joining", "joined 3")
+		got, counted := 0, 0
+		for range 20 {
+			for range 20 {
+				a.typed(strings.Repeat("x", 300))
+				synctest.Wait()
+				a.read()
+			}
+			for gave := true; gave || b.out.Size() > 0; {
+				synctest.Wait()
+				b.read()
+				for ; counted < len(b.frames); counted++ {
+					got += b.frames[counted]
+				}
+				if gave = got >= window/4; gave {
+					b.give(uint64(got))
+					got = 0
+				}
+				synctest.Wait()
+			}
+		}
+		if got, want := len(b.doc.Text("t")), len(a.doc.Text("t")); got != want {
+			t.Errorf("it has %d characters, want %d", got, want)
+		}
+	})
+}
+
+// TestNothingComesBeforeJoined signals to a peer whose answer waits for its turn.
+func TestNothingComesBeforeJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, room.Options{})
+		defer w.stop()
+		a := w.enter("r", nil, room.Peer{}, room.Opening{})
+		a.typed(strings.Repeat("x", 300_000)) // 60 ms between two answers
+		synctest.Wait()
+		a.read()
+		vector := func(c crdt.ClientID) []byte {
+			d := crdt.New(crdt.Options{ClientID: c})
+			if _, err := d.Edit(insert(0, "q")); err != nil {
+				t.Fatal(err)
+			}
+			return d.AppendStateVector(nil)
+		}
+		w.enter("r", nil, room.Peer{}, room.Opening{Vector: vector(5)})
+		b := w.enter("r", nil, room.Peer{}, room.Opening{Vector: vector(6)})
+		if err := a.session.Handle(t.Context(), protocol.Message{Kind: protocol.Stateless, Data: []byte("hi")}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		b.said("a signal before its turn")
+		time.Sleep(time.Second)
+		b.said("its turn", "joined 2")
 	})
 }
 

@@ -39,6 +39,7 @@ type parcel struct {
 	payload []byte
 	from    *Session // whose document update it is; nil for what is never dropped
 	frame   uint64   // the number of the update in the session's room, from 1
+	bytes   int      // of the update in the payload
 }
 
 // defaultOutboxBytes bounds an outbox: a tenth of a second of a fast link, and
@@ -152,17 +153,17 @@ func (o *Outbox) offerIfRoom(payloads [][]byte) bool {
 	for _, p := range payloads {
 		cost += len(p)
 	}
-	return o.offerAll(payloads, cost, nil, 0)
+	return o.offerAll(payloads, nil, cost, nil, 0)
 }
 
 // offerUpdates queues document updates of a session, all or none, which cost
-// that many bytes together; the first has the number frame. It reports whether
-// the bound allowed it.
-func (o *Outbox) offerUpdates(payloads [][]byte, cost int, s *Session, frame uint64) bool {
-	return o.offerAll(payloads, cost, s, frame)
+// that many bytes together; the first has the number frame, and sizes are the
+// bytes of the updates in them. It reports whether the bound allowed it.
+func (o *Outbox) offerUpdates(payloads [][]byte, sizes []int, cost int, s *Session, frame uint64) bool {
+	return o.offerAll(payloads, sizes, cost, s, frame)
 }
 
-func (o *Outbox) offerAll(payloads [][]byte, cost int, s *Session, frame uint64) bool {
+func (o *Outbox) offerAll(payloads [][]byte, sizes []int, cost int, s *Session, frame uint64) bool {
 	o.mu.Lock()
 	if o.closed { // the conn is ending: nothing to make up for
 		o.mu.Unlock()
@@ -173,7 +174,11 @@ func (o *Outbox) offerAll(payloads [][]byte, cost int, s *Session, frame uint64)
 		return false
 	}
 	for i, p := range payloads {
-		o.push(parcel{payload: p, from: s, frame: frame + uint64(i)})
+		parcel := parcel{payload: p, from: s, frame: frame + uint64(i)}
+		if sizes != nil {
+			parcel.bytes = sizes[i]
+		}
+		o.push(parcel)
 	}
 	o.wakeAndUnlock()
 	return true
@@ -196,8 +201,8 @@ func (o *Outbox) wakeAndUnlock() {
 }
 
 // dropUpdates removes the queued document updates of a session and returns the
-// lowest number among them, 0 when there are none.
-func (o *Outbox) dropUpdates(s *Session) (lowest uint64) {
+// lowest number among them, 0 when there are none, and their bytes.
+func (o *Outbox) dropUpdates(s *Session) (lowest uint64, bytes int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	kept := o.queue[:0]
@@ -210,10 +215,11 @@ func (o *Outbox) dropUpdates(s *Session) (lowest uint64) {
 			lowest = p.frame
 		}
 		o.queued -= len(p.payload) + parcelCost
+		bytes += p.bytes
 	}
 	clear(o.queue[len(kept):])
 	o.queue = kept
-	return lowest
+	return lowest, bytes
 }
 
 // whenDrained has f called, by the writer, when everything offered until then is

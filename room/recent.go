@@ -49,20 +49,34 @@ func (c *recent) add(pos persistence.Position, update []byte) {
 	c.updates = c.updates[drop:]
 }
 
-// since returns one update v1 with what came after a position, until the room's
-// own one; false when that is not held.
-func (c *recent) since(from, pos persistence.Position) (update []byte, ok bool) {
+// has tells whether all that came after a position, until the room's own one, is held.
+func (c *recent) has(from, pos persistence.Position) bool {
+	_, ok := c.after(from, pos)
+	return ok
+}
+
+// after returns the updates that came after a position, until the room's own one;
+// false when they are not held.
+func (c *recent) after(from, pos persistence.Position) (missed [][]byte, ok bool) {
 	if !c.on || from == (persistence.Position{}) {
 		return nil, false
 	}
-	var missed [][]byte
 	switch first := pos.Seq + 1 - uint64(len(c.updates)); {
 	case from == pos:
+		return nil, true
 	case from == c.base:
-		missed = c.updates
+		return c.updates, true
 	case from.Epoch == pos.Epoch && from.Seq+1 >= first && from.Seq < pos.Seq:
-		missed = c.updates[from.Seq+1-first:]
-	default:
+		return c.updates[from.Seq+1-first:], true
+	}
+	return nil, false
+}
+
+// since returns one update v1 with what came after a position, until the room's
+// own one; false when that is not held.
+func (c *recent) since(from, pos persistence.Position) (update []byte, ok bool) {
+	missed, ok := c.after(from, pos)
+	if !ok {
 		return nil, false
 	}
 	if len(missed) == 0 {

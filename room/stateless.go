@@ -23,7 +23,7 @@ func (r *room) stateless(s *Session, m protocol.Message) {
 			continue
 		}
 		for _, to := range g.members {
-			if to != s && to.offer(payload) {
+			if to != s && to.opening == nil && to.offer(payload) {
 				to.sentAt = r.now
 			}
 		}
