@@ -17,7 +17,7 @@ type clientRow struct {
 	key  int64
 }
 
-// Clients implements adminpage.Node. It looks at every connection, some 0.3 us for each, and holds no lock meanwhile.
+// Clients implements adminpage.Node. It looks at every connection, guessed at 0.3 us for each, and holds no lock meanwhile.
 func (n adminNode) Clients(q adminpage.ClientQuery) adminpage.ClientList {
 	rows := slices.DeleteFunc(n.s.clientRows(), func(r clientRow) bool { return !r.fits(&q) })
 	for i := range rows {

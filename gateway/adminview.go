@@ -114,7 +114,7 @@ const (
 	shownRoots  = 50
 	shownBody   = 16 << 10 // bytes of a root
 	// largestShown is the memory of a document beyond which it is not read for the page: the room stands still
-	// meanwhile, for some 10 ms for each MiB.
+	// meanwhile, for a time guessed at 10 ms for each MiB.
 	largestShown = 16 << 20
 )
 
