@@ -313,6 +313,10 @@ func compare(t *testing.T, s *persistence.Store, what string, want content) (nam
 			named = append(named, room)
 			continue
 		}
+		if _, _, gap := st.Gap(); err == nil && gap {
+			named = append(named, room) // the room's owner sets it aside
+			continue
+		}
 		if err == nil {
 			err = c.holds(st)
 		}

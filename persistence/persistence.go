@@ -98,13 +98,16 @@ type Stored struct {
 	Gen      uint64   // generation of the snapshot, 0 when there is none; grows with every Save
 }
 
-// Gap returns two positions of one epoch between which records are missing, the first such, and whether there are any. An owner
-// that appends every position of its epochs finds out with it that a disk has not written what it said it had: a store that
-// opens with sound files can lack a record only then.
+// Gap returns two positions between which records are missing, the first such, and whether there are any. An owner that appends
+// every position of its epochs, from 1 on, finds out with it what no checksum shows: that a disk has not written what it said it
+// had, or that a file has lost its end.
 func (s Stored) Gap() (after, before Position, found bool) {
 	at := s.Snapshot.Pos
 	for _, r := range s.Tail {
-		if r.Pos.Epoch == at.Epoch && r.Pos.Seq > at.Seq+1 {
+		if r.Pos.Epoch != at.Epoch {
+			at = Position{Epoch: r.Pos.Epoch}
+		}
+		if r.Pos.Seq > at.Seq+1 {
 			return at, r.Pos, true
 		}
 		at = r.Pos

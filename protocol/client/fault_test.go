@@ -355,6 +355,7 @@ func TestFlow(t *testing.T) {
 				}
 			}
 		}
+		synctest.Wait()
 		if got := read(s); got != doc.Text(text) {
 			t.Errorf("the text has %d characters, want %d", len(got), len(doc.Text(text)))
 		}

@@ -92,7 +92,7 @@ export abstract class SaveTracker extends EventTarget {
     return { changes: this.#confirmed, withLocalCopy: false, sentAt: performance.now() }
   }
 
-  /** Takes the server's word that the n oldest receipts are durable, and at least one. */
+  /** Takes the server's word that the n oldest receipts are durable; 0 changes nothing. */
   protected confirm(n: number): void {
     const newest = this.pending.splice(0, n).at(-1)
     if (newest === undefined) return

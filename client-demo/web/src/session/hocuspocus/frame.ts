@@ -4,11 +4,10 @@ import * as decoding from 'lib0/decoding'
 
 // @hocuspocus/provider/src/types.ts, v4.8.0. A frame is: varstring address, varuint type, body.
 const messageSync = 0 // a message of y-protocols
-const messageSyncStatus = 8 // varuint: 1 saved, 0 not saved
 const syncKinds = ['step1', 'step2', 'update'] as const // y-protocols/sync.js, v1.0.7
 
 /** A frame's kind; `other` is everything that saving does not depend on. */
-export type FrameKind = (typeof syncKinds)[number] | 'saved' | 'not saved' | 'other'
+export type FrameKind = (typeof syncKinds)[number] | 'other'
 
 /** The kind of a frame, whoever sent it. */
 export function frameKind(frame: Uint8Array): FrameKind {
@@ -17,6 +16,5 @@ export function frameKind(frame: Uint8Array): FrameKind {
   decoding.readVarUint8Array(decoder)
   const type = decoding.readVarUint(decoder)
   if (type === messageSync) return syncKinds[decoding.readVarUint(decoder)] ?? 'other'
-  if (type === messageSyncStatus) return decoding.readVarUint(decoder) === 1 ? 'saved' : 'not saved'
   return 'other'
 }

@@ -1,11 +1,8 @@
 // What is saved over Hocuspocus, where the server acknowledges.
 //
-// Every update that this page sends is answered by one sync status, and so is the sync step 2 with which it tells,
-// after every handshake, what the server does not have yet; in the order in which they were sent. A status is 1 once
-// what it answers is durable, and 0 if this person may not write; weft makes up for a 0 when they may again.
-//
-// The provider counts too (unsyncedChanges), but it cannot be shown as it is: changes made offline are sent one by one
-// after the handshake began, which counts them all as one, so the first acknowledgement takes it to 0.
+// The provider counts what it has sent and the server has not called durable (unsyncedChanges), in the order in which it
+// was sent; weft answers exactly as often as the provider counts. That number says of which receipts the server's word
+// is still to come: of the newest. Changes made offline count as one with the sync step 2 that holds them all.
 
 import type { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/provider'
 import type * as Y from 'yjs'
@@ -30,7 +27,7 @@ export class HocuspocusSaves extends SaveTracker {
     this.#socket = socket
     socket.on('status', () => this.changed())
     socket.on('disconnect', () => this.#begin())
-    provider.on('message', ({ event }: { event: MessageEvent<ArrayBuffer> }) => this.#onFrame(new Uint8Array(event.data)))
+    provider.on('unsyncedChanges', ({ number }: { number: number }) => this.confirm(Math.max(0, this.pending.length - number)))
     provider.on('authenticated', ({ scope }: { scope: string }) => this.deny(scope === 'readonly' ? READ_ONLY : null))
     provider.on('authenticationFailed', ({ reason }: { reason: string }) => this.deny(reason))
   }
@@ -90,9 +87,5 @@ export class HocuspocusSaves extends SaveTracker {
         // Which of the offline changes this is cannot be told; sync step 2 follows and holds them all.
         this.pending.push(this.#handshake ? this.emptyReceipt() : this.receipt())
     }
-  }
-
-  #onFrame(frame: Uint8Array): void {
-    if (frameKind(frame) === 'saved') this.confirm(1)
   }
 }
