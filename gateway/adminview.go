@@ -129,7 +129,7 @@ func (n adminNode) Room(ctx context.Context, name string) (adminpage.Room, error
 			r := adminpage.Room{
 				RoomRow: pageRoom(in.Status), Owner: n.s.o.Node, Known: true,
 				Authors: in.Doc.Clients, Structs: in.Doc.Structs, Deleted: in.Doc.Deleted, Memory: int64(in.Doc.Bytes),
-				Pending: in.Pending,
+				Pending: int(in.Pending),
 			}
 			for _, p := range in.Present {
 				r.Present = append(r.Present, pagePresent(p))

@@ -12,7 +12,6 @@ import (
 type Inspection struct {
 	Status
 	Doc     crdt.Stats
-	Pending int      // bytes of updates that wait for what they build on
 	Present []Person // who has a presence state, at most as many as were asked for
 }
 
@@ -47,15 +46,7 @@ func (g *Registry) openSlot(name string) *slot {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	sl := g.slots[name]
-	if sl == nil {
-		return nil
-	}
-	select {
-	case <-sl.ready:
-	default:
-		return nil // being loaded
-	}
-	if sl.room == nil {
+	if sl == nil || sl.opened() == nil {
 		return nil
 	}
 	sl.refs++
@@ -66,9 +57,6 @@ func (g *Registry) openSlot(name string) *slot {
 func (r *room) inspect(people int) Inspection {
 	r.publish()
 	in := Inspection{Status: r.status, Doc: r.doc.Stats()} // only this goroutine writes status
-	for _, s := range r.waiting {
-		in.Pending += s.pendingBytes
-	}
 	r.people.table.Present(func(id presence.ClientID, by presence.ConnID, state []byte) bool {
 		if len(in.Present) >= people {
 			return false

@@ -141,36 +141,33 @@ func (r *room) tooLarge(s *Session, size int) bool {
 }
 
 // states are the answers to openings that a group has made of the document as it
-// is, by state vector.
+// is, by what was asked for.
 type states struct {
 	version uint64
-	updates map[string][]byte
-	tails   map[protocol.Position][]byte
+	updates map[opened][]byte
 	next    time.Time // when a further one may be made
+}
+
+// opened is what an answer depends on: one of the two is zero.
+type opened struct {
+	resume protocol.Position
+	vector string
 }
 
 // missing returns what a client lacks, in the version of the group; or, because
 // making it costs too much so soon after the last one, how long to wait for it:
-// who comes meanwhile with the same state vector shares what is made then.
+// who comes meanwhile and asks for the same shares what is made then.
 func (r *room) missing(g *group, o *Opening) (mode protocol.SyncMode, update []byte, wait time.Duration) {
-	made := &g.states
-	if made.version != r.out.version || made.updates == nil {
-		made.version, made.updates, made.tails = r.out.version, map[string][]byte{}, map[protocol.Position][]byte{}
-	}
-	if update, ok := made.tails[o.Resume]; ok {
-		return protocol.Tail, update, 0
-	}
-	if r.recent.has(persistence.Position(o.Resume), r.pos) {
-		if wait := made.next.Sub(r.now); wait > 0 {
-			return 0, nil, wait
-		}
-		if tail, ok := r.recent.since(persistence.Position(o.Resume), r.pos); ok {
-			update = g.update(tail)
-			made.next = r.now.Add(makingPause(update))
-			if len(made.tails) < maxPrepared {
-				made.tails[o.Resume] = update
+	if missed, ok := r.recent.after(persistence.Position(o.Resume), r.pos); ok {
+		update, wait, err := r.stateOf(g, opened{resume: o.Resume}, func() ([]byte, error) {
+			tail, err := merged(missed)
+			if err != nil {
+				return nil, err
 			}
-			return protocol.Tail, update, 0
+			return g.update(tail), nil
+		})
+		if err == nil {
+			return protocol.Tail, update, wait
 		}
 	}
 	vector := o.vector()
@@ -182,22 +179,37 @@ func (r *room) missing(g *group, o *Opening) (mode protocol.SyncMode, update []b
 	if len(since) == 0 {
 		mode = protocol.Full
 	}
-	if update, ok := made.updates[string(vector)]; ok {
-		return mode, update, 0
-	}
-	if wait := made.next.Sub(r.now); wait > 0 {
-		return 0, nil, wait
-	}
 	version := crdt.V1
 	if g.v2 {
 		version = crdt.V2
 	}
-	update = r.doc.AppendDiff(nil, since, version)
-	made.next = r.now.Add(makingPause(update))
-	if len(made.updates) < maxPrepared {
-		made.updates[string(vector)] = update
+	update, wait, _ = r.stateOf(g, opened{vector: string(vector)}, func() ([]byte, error) {
+		return r.doc.AppendDiff(nil, since, version), nil
+	})
+	return mode, update, wait
+}
+
+// stateOf returns the group's answer to what was asked for, made with make if there
+// is none yet, or how long to wait until it may be made.
+func (r *room) stateOf(g *group, asked opened, make func() ([]byte, error)) (update []byte, wait time.Duration, err error) {
+	s := &g.states
+	if s.version != r.out.version || s.updates == nil {
+		s.version, s.updates = r.out.version, map[opened][]byte{}
 	}
-	return mode, update, 0
+	if update, ok := s.updates[asked]; ok {
+		return update, 0, nil
+	}
+	if wait := s.next.Sub(r.now); wait > 0 {
+		return nil, wait, nil
+	}
+	if update, err = make(); err != nil {
+		return nil, 0, err
+	}
+	s.next = r.now.Add(makingPause(update))
+	if len(s.updates) < 2*maxPrepared { // of either kind
+		s.updates[asked] = update
+	}
+	return update, 0, nil
 }
 
 // writeNumbered takes an update of a numbered peer.

@@ -49,12 +49,6 @@ func (c *recent) add(pos persistence.Position, update []byte) {
 	c.updates = c.updates[drop:]
 }
 
-// has tells whether all that came after a position, until the room's own one, is held.
-func (c *recent) has(from, pos persistence.Position) bool {
-	_, ok := c.after(from, pos)
-	return ok
-}
-
 // after returns the updates that came after a position, until the room's own one;
 // false when they are not held.
 func (c *recent) after(from, pos persistence.Position) (missed [][]byte, ok bool) {
@@ -79,9 +73,15 @@ func (c *recent) since(from, pos persistence.Position) (update []byte, ok bool) 
 	if !ok {
 		return nil, false
 	}
-	if len(missed) == 0 {
-		return []byte(emptyUpdate), true
+	update, err := merged(missed)
+	return update, err == nil
+}
+
+// merged returns updates v1 as one. An error says that it is over a limit that none
+// of them is over.
+func merged(updates [][]byte) ([]byte, error) {
+	if len(updates) == 0 {
+		return []byte(emptyUpdate), nil
 	}
-	update, err := crdt.MergeUpdates(crdt.V1, missed...)
-	return update, err == nil // an error: over a limit that none of them is over
+	return crdt.MergeUpdates(crdt.V1, updates...)
 }

@@ -51,15 +51,21 @@ func (t *Totals) add(st *Status) {
 
 // published returns what the slot's room last published; false when it is not open yet, or never will be.
 func (sl *slot) published() (Status, bool) {
+	r := sl.opened()
+	if r == nil {
+		return Status{}, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status, true
+}
+
+// opened returns the slot's room; nil while it is being loaded, and when that has failed.
+func (sl *slot) opened() *room {
 	select {
 	case <-sl.ready:
+		return sl.room
 	default:
-		return Status{}, false
+		return nil
 	}
-	if sl.room == nil {
-		return Status{}, false
-	}
-	sl.room.mu.Lock()
-	defer sl.room.mu.Unlock()
-	return sl.room.status, true
 }
