@@ -29,6 +29,7 @@ var levels = map[string]int{
 	"crdt/lib0":             1,
 	"internal/faultproxy":   1,
 	"internal/redistest":    1,
+	"internal/weftbin":      1,
 	"persistence":           1,
 	"protocol/weftv1":       1, // generated from protocol/weft.proto
 	"crdt":                  2,
@@ -50,7 +51,7 @@ var levels = map[string]int{
 }
 
 // support are the packages that serve tests: only tests import them, and they may import what only tests may.
-var support = []string{"cluster/model", "crdt/crdttest", "crdt/crdttest/naive", "internal/faultproxy", "internal/redistest", "persistence/storetest", "protocol/conformance"}
+var support = []string{"cluster/model", "crdt/crdttest", "crdt/crdttest/naive", "internal/faultproxy", "internal/redistest", "internal/weftbin", "persistence/storetest", "protocol/conformance"}
 
 // anywhere as a home: small modules without types that would spread through our interfaces.
 var anywhere = []string{"*"}

@@ -18,6 +18,7 @@ import (
 
 	"weft/crdt"
 	"weft/gateway"
+	"weft/internal/weftbin"
 	"weft/persistence"
 	"weft/protocol"
 	"weft/room"
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		removeWeft()
+		weftbin.Remove()
 		os.Exit(code)
 	}))
 }

@@ -22,37 +22,14 @@ import (
 	"github.com/gorilla/websocket"
 
 	"weft/crdt"
+	"weft/internal/weftbin"
 	"weft/protocol"
 )
-
-// built is the folder of the binary, once it was built.
-var built string
-
-// removeWeft removes what buildWeft made.
-func removeWeft() {
-	if built != "" {
-		_ = os.RemoveAll(built) // in the system's folder for temporary files
-	}
-}
-
-// buildWeft builds the binary once for all tests that start it.
-var buildWeft = sync.OnceValues(func() (string, error) {
-	var err error
-	if built, err = os.MkdirTemp("", "weft-gateway-test-"); err != nil {
-		return "", err
-	}
-	bin := filepath.Join(built, "weft")
-	out, err := exec.Command("go", "build", "-o", bin, "weft/cmd/weft").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return bin, nil
-})
 
 // weftBinary returns the path of the binary.
 func weftBinary(t *testing.T) string {
 	t.Helper()
-	bin, err := buildWeft()
+	bin, err := weftbin.Build()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,18 +102,13 @@ func spawn(t *testing.T, dir, addr string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// Another process writes the file: there is nothing to wait on but the file.
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		var r struct{ Listen string }
-		if b, err := os.ReadFile(ready); err == nil && json.Unmarshal(b, &r) == nil {
-			p.addr = r.Listen
-			return p
-		}
-		if time.Now().After(deadline) {
-			p.kill()
-			t.Fatalf("weft did not start:\n%s", p.logged())
-		}
+	at, ok := weftbin.Await(ready, patience)
+	if !ok {
+		p.kill()
+		t.Fatalf("weft did not start:\n%s", p.logged())
 	}
+	p.addr = at
+	return p
 }
 
 // kill ends the process at once.

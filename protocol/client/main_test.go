@@ -7,14 +7,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"weft/internal/weftbin"
 	"weft/protocol/client"
 )
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if built != "" {
-			_ = os.RemoveAll(built) // in the system's folder for temporary files
-		}
+		weftbin.Remove()
 		os.Exit(code)
 	}))
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -20,28 +19,12 @@ import (
 	"time"
 
 	"weft/crdt"
+	"weft/internal/weftbin"
 	"weft/protocol/client"
 )
 
 // patience bounds every wait for the real server.
 const patience = time.Minute
-
-// built is the folder of the binary, once it was built; removed by TestMain.
-var built string
-
-// buildWeft builds the server once.
-var buildWeft = sync.OnceValues(func() (string, error) {
-	var err error
-	if built, err = os.MkdirTemp("", "weft-client-test-"); err != nil {
-		return "", err
-	}
-	bin := filepath.Join(built, "weft")
-	out, err := exec.Command("go", "build", "-o", bin, "weft/cmd/weft").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return bin, nil
-})
 
 // server is a weft process on a data directory.
 type server struct {
@@ -56,7 +39,7 @@ func (s *server) url() string { return "ws://" + s.at + "/native" }
 
 // startServer starts the binary on a directory; at is where it shall listen.
 func startServer(dir, at string, flags ...string) (*server, error) {
-	bin, err := buildWeft()
+	bin, err := weftbin.Build()
 	if err != nil {
 		return nil, err
 	}
@@ -71,18 +54,12 @@ func startServer(dir, at string, flags ...string) (*server, error) {
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	// Another process writes the file: there is nothing to wait on but the file.
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		var r struct{ Listen string }
-		if b, err := os.ReadFile(ready); err == nil && json.Unmarshal(b, &r) == nil {
-			s.at = r.Listen
-			return s, nil
-		}
-		if time.Now().After(deadline) {
-			s.stop(syscall.SIGKILL)
-			return nil, fmt.Errorf("weft did not start:\n%s", &s.log)
-		}
+	var ok bool
+	if s.at, ok = weftbin.Await(ready, patience); !ok {
+		s.stop(syscall.SIGKILL)
+		return nil, fmt.Errorf("weft did not start:\n%s", &s.log)
 	}
+	return s, nil
 }
 
 // stop sends a signal and waits for the end.
