@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -44,10 +43,7 @@ func (s *Server) clientRows() []clientRow {
 			placed[a.conn] = struct{}{}
 		}
 	}
-	s.conns.mu.Lock()
-	conns := slices.Collect(maps.Keys(s.conns.conns))
-	s.conns.mu.Unlock()
-	for _, c := range conns {
+	for _, c := range s.conns.list() {
 		if _, ok := placed[c]; !ok {
 			rows = append(rows, clientRow{conn: c})
 		}

@@ -100,6 +100,13 @@ func (g *registry) drain() []*conn {
 	return slices.Collect(maps.Keys(g.conns))
 }
 
+// list returns the live connections.
+func (g *registry) list() []*conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Keys(g.conns))
+}
+
 // isDraining tells whether drain was called.
 func (g *registry) isDraining() bool {
 	g.mu.Lock()

@@ -293,7 +293,7 @@ func (p *Page) ends(w http.ResponseWriter, r *http.Request, who visitor) {
 		list = slices.DeleteFunc(list, func(e End) bool { return e.Reason != reason })
 	}
 	total := len(list)
-	list = list[min(offset, total):min(offset+pageSize, total)]
+	list = cut(list, offset)
 	f := p.frame(r, who, "Ends", "ends")
 	f.Data = struct {
 		Reason string
@@ -308,11 +308,16 @@ func (p *Page) restrictions(w http.ResponseWriter, r *http.Request, who visitor)
 	offset := offsetOf(r)
 	list := p.o.Node.Restrictions()
 	total := len(list)
-	list = list[min(offset, total):min(offset+pageSize, total)]
+	list = cut(list, offset)
 	f := p.frame(r, who, "Restrictions", "restrictions")
 	f.Data = struct {
 		List  []Restriction
 		Pages pager
 	}{list, pages(r, offset, len(list), total)}
 	p.render(w, r, http.StatusOK, "restrictions", f)
+}
+
+// cut returns the page of a list that begins at offset.
+func cut[T any](list []T, offset int) []T {
+	return list[min(offset, len(list)):min(offset+pageSize, len(list))]
 }
